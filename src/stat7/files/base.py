@@ -1,0 +1,79 @@
+"""What a store of files must do. Files are named by the SHA-256 of their bytes and stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+from stat7.record import Notice
+from stat7.stores.base import Page
+
+CHUNK = 1024 * 1024
+"""Bytes of a chunk: files larger than one keep a table of xxh3-128 chunk digests beside them."""
+
+
+class StoredFile(NamedTuple):
+    """A stored file: its SHA-256 (64 lowercase hex), size in bytes, and when it was stored or last renewed (ms since 1970)."""
+
+    sha256: str
+    size: int
+    stored_at: int
+
+
+class FileStore(Protocol):
+    """Bytes by their SHA-256. Durable when `put` returns; verified before they leave. Raises only errors of stat7.errors."""
+
+    name: str
+    durable: bool
+
+    def put(self, source: BinaryIO | Path | Iterable[bytes], *, sha256: str | None = None) -> StoredFile:
+        """Store bytes, hashing them while they stream (constant memory); stored already: its time is renewed.
+
+        With `sha256` given, other bytes raise InvalidEntity("sha256", …) and nothing is kept. Withdrawn: Gone. A source
+        that fails leaves nothing. Two puts of the same bytes at once are harmless.
+        """
+        ...
+
+    def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to, not including, `end`, in pieces of at most CHUNK; nothing unverified leaves.
+
+        Errors come when this is called, before the first piece: NotFound, Gone, and InvalidQuery("range", …) unless
+        0 <= start <= end <= size. A whole read is checked by SHA-256 (the last piece is held back until it agrees), a
+        range by the chunk digests it touches; damage raises Corrupt. A lost or doubted chunk table is rebuilt from a
+        whole verified read.
+        """
+        ...
+
+    def stat(self, names: Sequence[str]) -> dict[str, StoredFile | Notice]:
+        """What is known of each file; unknown ones are left out, withdrawn ones give their notice."""
+        ...
+
+    def refresh(self, names: Sequence[str]) -> set[str]:
+        """Renew the time of these files, so that gc leaves them alone; returns those that are stored."""
+        ...
+
+    def replace(self, sha256: str, source: BinaryIO | Path | Iterable[bytes]) -> StoredFile:
+        """Overwrite a file whose bytes are damaged or missing by good ones, checked against `sha256`; for repair alone."""
+        ...
+
+    def withdraw(self, notices: Sequence[Notice]) -> None:
+        """Erase these files at once and keep the notices (`address` is the SHA-256); unknown ones too; the first notice wins."""
+        ...
+
+    def delete(self, names: Sequence[str], older_than: int | None = None) -> set[str]:
+        """Erase files (for gc alone); with `older_than` (ms since 1970) only those whose time is older, looked at again just
+        before. Returns those erased; unknown ones are ignored."""
+        ...
+
+    def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
+        """Every stored file and notice, ordered by SHA-256, page by page."""
+        ...
+
+    def sweep(self, older_than: int) -> int:
+        """Erase what interrupted puts left behind before `older_than` (ms since 1970); returns how many."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held. Closing twice is harmless."""
+        ...
