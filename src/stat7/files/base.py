@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 from stat7.record import Notice
 from stat7.stores.base import Page
 
 CHUNK = 1024 * 1024
 """Bytes of a chunk: files larger than one keep a table of xxh3-128 chunk digests beside them."""
+
+Source: TypeAlias = bytes | BinaryIO | Path | Iterable[bytes]
+"""Where the bytes of a file come from: at hand, an open binary file, a path, or blocks of any size."""
 
 
 class StoredFile(NamedTuple):
@@ -22,39 +25,49 @@ class StoredFile(NamedTuple):
 
 
 class FileStore(Protocol):
-    """Bytes by their SHA-256. Durable when `put` returns; verified before they leave. Raises only errors of stat7.errors."""
+    """Bytes by their SHA-256. Durable when `put` returns; verified before they leave. Raises only errors of stat7.errors.
+
+    A name that is not 64 lowercase hex digits raises InvalidQuery("sha256", …), or InvalidEntity where it comes with
+    something to store. `sha256` names a withdrawn file: `put`, `replace` and `open` raise Gone, the others leave it alone.
+    """
 
     name: str
     durable: bool
 
-    def put(self, source: BinaryIO | Path | Iterable[bytes], *, sha256: str | None = None) -> StoredFile:
+    def put(self, source: Source, *, sha256: str | None = None) -> StoredFile:
         """Store bytes, hashing them while they stream (constant memory); stored already: its time is renewed.
 
         With `sha256` given, other bytes raise InvalidEntity("sha256", …) and nothing is kept. Withdrawn: Gone. A source
-        that fails leaves nothing. Two puts of the same bytes at once are harmless.
+        that fails leaves nothing: a path that can't be read raises InvalidEntity("source", …), what an open file or an
+        iterable of the caller's raises comes through as it is. Two puts of the same bytes at once are harmless. Stored
+        bytes that are found to be damaged on the way are replaced by the good ones.
         """
         ...
 
     def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `end`, in pieces of at most CHUNK; nothing unverified leaves.
 
-        Errors come when this is called, before the first piece: NotFound, Gone, and InvalidQuery("range", …) unless
-        0 <= start <= end <= size. A whole read is checked by SHA-256 (the last piece is held back until it agrees), a
-        range by the chunk digests it touches; damage raises Corrupt. A lost or doubted chunk table is rebuilt from a
-        whole verified read.
+        Errors come when this is called, before the first piece: NotFound, Gone, Corrupt if it is seen by then, and
+        InvalidQuery("range", …) unless 0 <= start <= end <= size. A whole read is checked by SHA-256 (the last piece is
+        held back until it agrees), a range by the chunk digests it touches; damage raises Corrupt. A lost or doubted
+        chunk table is rebuilt from a whole verified read.
         """
         ...
 
     def stat(self, names: Sequence[str]) -> dict[str, StoredFile | Notice]:
-        """What is known of each file; unknown ones are left out, withdrawn ones give their notice."""
+        """What is known of each file; unknown ones are left out, withdrawn ones give their notice. Reads no bytes, so a
+        damaged file is listed with the size it has."""
         ...
 
     def refresh(self, names: Sequence[str]) -> set[str]:
         """Renew the time of these files, so that gc leaves them alone; returns those that are stored."""
         ...
 
-    def replace(self, sha256: str, source: BinaryIO | Path | Iterable[bytes]) -> StoredFile:
-        """Overwrite a file whose bytes are damaged or missing by good ones, checked against `sha256`; for repair alone."""
+    def replace(self, sha256: str, source: Source) -> StoredFile:
+        """Overwrite a file whose bytes are damaged or missing by good ones, checked against `sha256`; for repair alone.
+
+        Raises what `put` raises; a withdrawn file stays withdrawn.
+        """
         ...
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
@@ -67,11 +80,11 @@ class FileStore(Protocol):
         ...
 
     def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
-        """Every stored file and notice, ordered by SHA-256, page by page."""
+        """Every stored file and notice, ordered by SHA-256, page by page. A cursor that no scan gave raises InvalidQuery."""
         ...
 
     def sweep(self, older_than: int) -> int:
-        """Erase what interrupted puts left behind before `older_than` (ms since 1970); returns how many."""
+        """Erase what interrupted calls left behind before `older_than` (ms since 1970); returns how many."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,126 @@
+"""export, copy, digest: whole repositories on their way somewhere, and the proof that they arrived."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from stat7.cli.app import BAD_INPUT
+from stat7.cli.config import open_pair, open_repository, repository_options
+from stat7.cli.finding import build_query, query_options
+from stat7.cli.output import note, plain, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command()
+@query_options
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, allow_dash=True), help="`-`: standard output."
+)
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object of counts (not with -o -).")
+@repository_options
+def export(
+    locator: str | None, output: Path, as_json: bool, store: str | None, files: str | None, **parts: str | None
+) -> None:
+    """Write entities as canonical NDJSON (gzipped if the name ends in .gz); options of find choose which.
+
+    \b
+    Examples:
+      stat7 export -o all.ndjson.gz
+      stat7 export --realm narrative --versions all -o - | wc -l
+    """
+    from stat7.operations.export import export_entities
+
+    query = build_query(locator, parts)
+    with open_repository(store, files) as repo, progress() as report, _target(output) as target:
+        count = export_entities(repo, target, query=query, report=report)
+    if str(output) != "-":
+        if as_json:
+            print_json({"exported": count})
+        else:
+            click.echo(f"{count:,} exported to {plain(str(output))}")
+
+
+@contextmanager
+def _target(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when it is complete, or standard output."""
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    partial = path.with_name(path.name + ".partial")
+    try:
+        opened = gzip.open(partial, "wb", compresslevel=6) if path.suffix == ".gz" else open(partial, "wb")  # noqa: SIM115
+    except OSError as error:
+        raise click.UsageError(f"can't write {plain(str(path))}: {error.strerror}") from None
+    try:
+        with opened as target:
+            yield target  # type: ignore[misc]
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--verify", is_flag=True, help="Read the copy back and compare the digests of both.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object of counts and digests.")
+def copy(source: str, target: str, verify: bool, as_json: bool) -> None:
+    """Copy everything in SOURCE to TARGET, each a store's URL, or STORE,FILES; interrupted, it goes on where it was.
+
+    Without FILES, `sqlite:X.db` goes with `file:X-files` beside it.
+
+    \b
+    Examples:
+      stat7 copy --verify sqlite:library.db sqlite:backup.db
+      stat7 copy sqlite:a.db,file:a-files sqlite:b.db,file:b-files
+    """
+    from stat7.operations.copy import copy as copy_all
+
+    with open_pair(source) as origin, open_pair(target, create=True) as destination, progress() as report:
+        result = copy_all(
+            origin, destination, verify=verify, on_problem=lambda problem: note(plain(str(problem))), report=report
+        )
+    summary = result.as_dict()
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(("what", "value"), summary.items())
+    if not result.ok:
+        click.get_current_context().exit(BAD_INPUT)
+
+
+@click.command()
+@click.option("--lines", is_flag=True, help="Write the sorted lines that the digest is the SHA-256 of.")
+@click.option("--json", "as_json", is_flag=True, help="The digests as JSON.")
+@repository_options
+def digest(lines: bool, as_json: bool, store: str | None, files: str | None) -> None:
+    """Print the digests of all entities, heads and files; equal digests mean equal contents, on any backend.
+
+    \b
+    Examples:
+      stat7 digest
+      stat7 digest --lines | sha256sum      prints the combined digest
+    """
+    from stat7.operations.digest import digest as digest_all
+    from stat7.operations.digest import digest_lines
+
+    with open_repository(store, files) as repo:
+        if lines:
+            sys.stdout.buffer.writelines(digest_lines(repo))
+            return
+        with progress() as report:
+            digests = digest_all(repo, report=report).as_dict()
+    if as_json:
+        print_json(digests)
+    else:
+        print_table(("of", "digest"), digests.items())

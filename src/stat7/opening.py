@@ -1,0 +1,21 @@
+"""`stat7.open`: a repository from URLs."""
+
+from __future__ import annotations
+
+from stat7.repository import Repository
+from stat7.stores.registry import open_files, open_store
+
+DEFAULT_STORE = "sqlite:stat7.db"
+DEFAULT_FILES = "file:stat7-files"
+
+
+def open(store: str = DEFAULT_STORE, *, files: str = DEFAULT_FILES) -> Repository:
+    """Open (and, where the backend needs no set-up, make) the repository at these URLs, e.g. `sqlite:library.db`,
+    `file:library-files`, `memory:`. Raises ConfigError for a URL that can't be used, Unavailable for a backend that is down.
+    """
+    entities = open_store(store)
+    try:
+        return Repository(entities, open_files(files))
+    except BaseException:
+        entities.close()
+        raise

@@ -1,0 +1,68 @@
+"""What all tests share: the Hypothesis profiles, a clean environment, the checkout and the programs outside Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# quick: while writing code. ci: the same examples in every run. thorough: HYPOTHESIS_PROFILE names it.
+# No deadlines: the machines are shared and slow at times, and how long an example takes proves nothing.
+settings.register_profile("quick", max_examples=40, stateful_step_count=25, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
+settings.register_profile("thorough", max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests, and the commands they start, see no store that whoever runs them has set."""
+    for name in _SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the source tree."""
+    return _ROOT
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Gives the path of a program outside Python by its name, `node` say.
+
+    Where it is missing the test is skipped, or fails if STAT7_TEST_REQUIRE (a comma list) names it.
+    """
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(name, f"{name} is not on the PATH: `make servers` installs it")
+        return path
+
+    return find
+
+
+def missing(name: str, reason: str) -> NoReturn:
+    """Skip the running test for lack of `name`, or fail it where STAT7_TEST_REQUIRE asks for `name`."""
+    if name in os.environ.get("STAT7_TEST_REQUIRE", "").replace(" ", "").split(","):
+        pytest.fail(f"{reason} (STAT7_TEST_REQUIRE names {name})")
+    pytest.skip(reason)
