@@ -15,7 +15,10 @@ endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 DEMO_DATA := build/demo-data
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+# Commands that the tests and benchmarks start by the hundred need their bytecode kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -59,9 +62,10 @@ smoke: wheel ## install that wheel in an empty environment, away from the source
 
 lock: setup ## write requirements/*.txt anew from pyproject.toml and requirements/*.in (ARGS=--upgrade for newer versions)
 	@$(PIP) install --require-hashes -r requirements/lock.txt
-	@$(COMPILE) --universal --python-version 3.11 --extra stress --extra testing --group dev pyproject.toml -o requirements/dev.txt
-	@$(COMPILE) --universal --python-version 3.11 requirements/lock.in -o requirements/lock.txt
-	@$(COMPILE) --universal --python-version 3.12 --no-deps requirements/demo.in -o requirements/demo.txt
+	@$(COMPILE) --python-version 3.11 --extra stress --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) --python-version 3.11 --constraint requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+	@$(COMPILE) --python-version 3.11 requirements/lock.in -o requirements/lock.txt
+	@$(COMPILE) --python-version 3.12 --no-deps requirements/demo.in -o requirements/demo.txt
 
 clean: ## remove what was built and cached (not .venv)
 	@rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output
@@ -76,7 +80,7 @@ demo-data: $(DEMO_DATA)/complete
 # A changed lock means a new environment, so that nothing old stays behind in it.
 $(VENV)/locked: requirements/dev.txt
 	@python="$$(sh scripts/find_python.sh "$(PYTHON)")" && echo "setup: .venv with $$("$$python" --version)" && "$$python" -m venv --clear $(VENV)
-	@$(PIP) install --no-compile --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/installed: $(VENV)/locked pyproject.toml

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
+from base64 import b32decode, b32encode
+from hashlib import sha256
 from typing import TypeAlias
 
 from stat7.errors import InvalidQuery
@@ -19,7 +19,7 @@ _CID_PREFIX = bytes.fromhex("01 8004 12 20")
 
 def digest(data: bytes) -> Address:
     """The address of `data`: its SHA-256 in lowercase hex."""
-    return hashlib.sha256(data).hexdigest()
+    return sha256(data).hexdigest()
 
 
 def is_address(text: object) -> bool:
@@ -38,17 +38,20 @@ def parse_address(text: str) -> Address:
 
 
 def to_cid(address: Address) -> str:
-    """The address as a CIDv1 (codec json, sha2-256) in base32 lower case, 60 characters beginning with `b`."""
-    encoded = base64.b32encode(_CID_PREFIX + bytes.fromhex(address)).decode("ascii")
+    """The address as a CIDv1 (codec json, sha2-256) in base32 lower case, 61 characters beginning with `b`."""
+    encoded = b32encode(_CID_PREFIX + bytes.fromhex(address)).decode("ascii")
     return "b" + encoded.rstrip("=").lower()
 
 
 def from_cid(cid: str) -> Address:
     """The address in a CIDv1 made by `to_cid`; raises InvalidQuery for any other version, codec, hash or base."""
     try:
-        data = base64.b32decode(cid[1:].upper() + "=" * (-len(cid[1:]) % 8))
+        data = b32decode(cid[1:].upper() + "=" * (-len(cid[1:]) % 8))
     except ValueError:
         data = b""
-    if cid[:1] not in ("b", "B") or len(data) != 37 or not data.startswith(_CID_PREFIX):
+    address = data[len(_CID_PREFIX) :].hex()
+    # Comparing what it should have been refuses everything else: other prefixes, lengths, and bits left over at the
+    # end.
+    if not is_address(address) or to_cid(address) != cid.lower():
         raise InvalidQuery("address", f"{cid[:80]!r} is not a CIDv1 of codec json and hash sha2-256 in base32")
-    return data[5:].hex()
+    return address

@@ -1,13 +1,15 @@
-"""RFC 8785 (JSON Canonicalization Scheme): `canonicalize` writes it, `parse_json` and `parse_canonical` read JSON strictly.
+"""RFC 8785 (JSON Canonicalization Scheme), written by `canonicalize`; `parse_json` and `parse_canonical` read strictly.
 
-Two writers give the same bytes. orjson is used wherever its output is provably canonical; the writer below, which follows
-the RFC section by section and knows the path of everything it meets, is used for the rest and for naming errors.
+Two writers and two parsers give the same results. orjson is used wherever its result is provably right; the writer and
+the parser below, which follow the RFC section by section and know the path of everything they meet, are used for the
+rest and for naming errors.
 
-orjson 3.13 (OPT_SORT_KEYS, OPT_STRICT_INTEGER) differs from RFC 8785 only in
-- floats with an integral value (`1.0`, `-0.0`, `1e+16`) and those from 1e-6 up to 1e-5 (`3.4e-6`),
+orjson 3.13 (OPT_SORT_KEYS, OPT_STRICT_INTEGER) writes otherwise than RFC 8785 asks only in
+- floats below 1e21 with an integral value (`1.0`, `-0.0`, `1e+16`) and those from 1e-6 up to 1e-5 (`3.4e-6`),
 - keys beyond the Basic Multilingual Plane, which it sorts by code point and not by UTF-16 code unit,
-- NaN and infinities, which it writes as null.
-`_is_canonical` recognises outputs that hold none of them; tests/test_canonical.py would notice a change of orjson.
+- NaN and infinities, which it writes as null, and Fragments, whose bytes it copies unseen.
+It reads otherwise only in keeping the last of members of one name. tests/test_canonical.py would notice a change of
+orjson.
 """
 
 from __future__ import annotations
@@ -15,16 +17,21 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NoReturn
+from sys import getrefcount
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 import orjson
 
 from stat7.errors import InvalidEntity
 
-_TOO_DEEP = "arrays and objects are nested too deep"
+MAX_DEPTH: Final = 254
+"""Arrays and objects open at one place, in any JSON read or written here: orjson's limit, kept by the slow ways too."""
+
+_TOO_DEEP = f"arrays and objects are nested over {MAX_DEPTH} deep"
 _UNSAFE_INTEGER = 2**53
 _EXPONENT_FROM = 10**21
 _OPTIONS = (
@@ -34,13 +41,22 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
-# Two quick searches (a literal prefix makes `re` faster than `in` here), then the exact pattern of the number tokens that
-# orjson writes otherwise than RFC 8785 asks: integral with a point, or with one of these exponents.
-_INTEGRAL = re.compile(rb"\.0(?:[,}\]]|$)").search
-_SMALL = re.compile(rb"e-6").search
-_FOREIGN_NUMBER = re.compile(rb"(?:^|[:,\[])-?[0-9]+(?:\.0(?![0-9])|(?:\.[0-9]+)?e(?:-6|\+))").search
-_SUPPLEMENTARY = re.compile(rb"[\xf0-\xf4]").search
+_dumps = orjson.dumps  # global names are found quicker than attributes
+_Fragment = orjson.Fragment
+# Every Fragment holds a reference to its type: while there are as many as now, there is no Fragment.
+_FRAGMENT_REFERENCES = getrefcount(_Fragment)
+
+# Three quick searches, then the exact pattern of the number tokens that orjson writes otherwise than RFC 8785 asks:
+# integral with a point, or with one of these exponents. `re` is quickest with a literal prefix that starts with a
+# rare byte.
+_INTEGRAL = re.compile(rb"\.0(?![0-9])").search
+_SMALL = re.compile(rb"-6(?<=e-6)").search
 _PLUS = ord("+")
+_FOREIGN_NUMBER = re.compile(rb"([:,\[])(-?[0-9]+(?:\.0(?![0-9])|(?:\.[0-9]+)?e(?:-6|\+1[6-9]|\+20)(?![0-9])))")
+# From a character beyond the Basic Multilingual Plane to the end of its string, and the colon if that was a member's
+# name.
+_SUPPLEMENTARY = re.compile(rb'[\xf0-\xf4](?:[^"\\]|\\.)*+"(:?)').findall
+_BACKSLASH = ord("\\")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 Path = tuple[str | int, ...]
@@ -49,48 +65,58 @@ Path = tuple[str | int, ...]
 def canonicalize(value: Any) -> bytes:
     """The RFC 8785 bytes of a JSON value given as Python objects.
 
-    dict (with str keys), list and tuple, str, bool, None, int and float are JSON; an Enum is written as its value and a
-    UUID as its text. Raises InvalidEntity, naming the path, for NaN and infinities, integers that other readers would
-    round (2^53 <= |v| < 10^21), lone surrogates, keys that are not strings, other types, and
-    nesting too deep for the interpreter.
+    dict and other mappings (with str keys), list and tuple, str, bool, None, int and float are JSON; an Enum is
+    written as its value and a UUID as its text. Raises InvalidEntity, naming the path, for NaN and infinities,
+    integers that other readers would round (2^53 <= |v| < 10^21, or beyond that without an exact binary64 form), lone
+    surrogates, keys that are not strings, other types, and nesting over MAX_DEPTH.
     """
     try:
-        written = orjson.dumps(value, option=_OPTIONS)
+        written = _dumps(value, None, _OPTIONS)
     except (TypeError, ValueError, RecursionError):
         return _write_slowly(value)
-    if _is_canonical(written) and not _may_hide_nan(value, written):
+    nulls = written.count(b"null")
+    if nulls and type(value) is dict:
+        # Most documents have these nulls alone; any other might be a NaN.
+        nulls -= (value.get("created_at", 0) is None) + (value.get("previous", 0) is None)
+    if (
+        nulls == 0
+        and not ((_PLUS in written or _INTEGRAL(written) or _SMALL(written)) and _holds_foreign_number(written))
+        and (written.isascii() or _sorts_alike(written))
+        and getrefcount(_Fragment) == _FRAGMENT_REFERENCES
+    ):
         return written
-    return _write_slowly(value)
+    return _respell(value, written)
 
 
 def canonicalize_parsed(value: Any) -> bytes:
     """`canonicalize` for what `parse_json` returned, which can't hold NaN: skips that check."""
     try:
-        written = orjson.dumps(value, option=_OPTIONS)
+        written = _dumps(value, None, _OPTIONS)
     except (TypeError, ValueError, RecursionError):
         return _write_slowly(value)
-    return written if _is_canonical(written) else _write_slowly(value)
+    return written if _is_canonical(written) else _respell(value, written)
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON text strictly (I-JSON, RFC 7493). Numbers come as Python's int and float.
+    """Parse JSON text strictly (I-JSON, RFC 7493). Numbers come as Python's int (64 bits at most) and float.
 
-    Raises InvalidEntity for invalid UTF-8, a byte-order mark, syntax errors, trailing bytes, duplicate member names, lone
-    surrogates, numbers beyond binary64 and nesting too deep for the interpreter, naming the path where there is one.
+    Raises InvalidEntity for invalid UTF-8, a byte-order mark, syntax errors, trailing bytes, duplicate member names,
+    lone surrogates, numbers beyond binary64 and nesting over MAX_DEPTH, naming the path where there is one.
     """
     try:
         encoded = data if isinstance(data, bytes) else data.encode("utf-8")
         value = orjson.loads(encoded)
-    except (UnicodeEncodeError, orjson.JSONDecodeError, RecursionError):
+        rewritten = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError):
         return _parse_slowly(data)
-    return value if proves_distinct_members(encoded, orjson.dumps(value)) else _parse_slowly(data)
+    return value if proves_distinct_members(encoded, rewritten) else _parse_slowly(data)
 
 
 def parse_canonical(data: bytes) -> Any:
     """Parse bytes that must already be the RFC 8785 form of what they say; anything else raises InvalidEntity."""
     try:
         value = orjson.loads(data)
-    except (orjson.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         value = _parse_slowly(data)
     require_canonical(data, canonicalize_parsed(value))
     return value
@@ -100,13 +126,30 @@ def require_canonical(data: bytes, canonical: bytes) -> None:
     """Raise InvalidEntity, naming the first byte that differs, unless `data` equals its canonical form."""
     if data == canonical:
         return
-    _parse_slowly(data)  # a duplicate or another plain fault is the better message
-    at = next((i for i, (a, b) in enumerate(zip(data, canonical, strict=False)) if a != b), min(len(data), len(canonical)))
+    check_duplicates(data)  # the better message
+    pairs = zip(data, canonical, strict=False)
+    at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(data), len(canonical)))
     raise InvalidEntity("", f"the bytes are not the canonical form (RFC 8785): they differ from it at byte {at}")
 
 
+def proves_distinct_members(data: bytes, written: bytes) -> bool:
+    """Whether `written`, made from all that was parsed out of `data`, proves that `data` repeats no member name.
+
+    Of a repeated name parsing keeps one member, so its colon is lost. Colons inside strings stay as they are, unless
+    `data` spells one as an escape; so equal counts prove that nothing was lost.
+    """
+    if _BACKSLASH in data and b"\\u003" in data:
+        return False
+    return data.count(b":") == written.count(b":")
+
+
+def check_duplicates(data: bytes) -> None:
+    """Raise InvalidEntity if a member name is repeated anywhere in this JSON text, or if it isn't JSON."""
+    parse_json(data)
+
+
 def format_number(value: float) -> str:
-    """A finite binary64 as ECMAScript writes it (RFC 8785, 3.2.2.3; ECMA-262, Number::toString), e.g. 1e21 -> `1e+21`."""
+    """A finite binary64 as ECMAScript writes it (RFC 8785, 3.2.2.3; ECMA-262, Number::toString): 1e21 -> `1e+21`."""
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
@@ -128,38 +171,63 @@ def sort_key(text: str) -> bytes:
 
 
 def format_path(path: Path) -> str:
-    """A path inside a document as a person reads it: `coordinates.density`, `files[0].name`, `state["a b"]`."""
+    """A path inside a document as a person reads it: `coordinates.density`, `files[0].name`, `state["a b"]`.
+
+    Characters other than ASCII come as escapes; long names and deep paths are cut.
+    """
     parts: list[str] = []
-    for step in path:
+    for step in path[:12]:
         if isinstance(step, int):
             parts.append(f"[{step}]")
-        elif _PLAIN_KEY.fullmatch(step):
-            parts.append(f".{step}" if parts else step)
+            continue
+        shown = step if len(step) <= 80 else step[:80] + "…"
+        if _PLAIN_KEY.fullmatch(shown):
+            parts.append(f".{shown}" if parts else shown)
         else:
-            shown = step if len(step) <= 80 else step[:80] + "…"
             parts.append(f"[{json.dumps(shown)}]")
-    return "".join(parts)
+    return "".join(parts) + ("…" if len(path) > 12 else "")
 
 
 def _is_canonical(written: bytes) -> bool:
     """Whether orjson's output is certainly the RFC 8785 form, judged by the bytes alone."""
-    if (_PLUS in written or _INTEGRAL(written) or _SMALL(written)) and _FOREIGN_NUMBER(written):
+    if (_PLUS in written or _INTEGRAL(written) or _SMALL(written)) and _holds_foreign_number(written):
         return False
-    return written.isascii() or not _SUPPLEMENTARY(written)
+    return written.isascii() or _sorts_alike(written)
 
 
-def _may_hide_nan(value: Any, written: bytes) -> bool:
-    """Whether some `null` in orjson's output could be a NaN or an infinity."""
-    nulls = written.count(b"null")
-    if nulls == 0:
-        return False
-    if type(value) is dict and nulls == [*value.values()].count(None):
-        return False
-    try:
-        json.dumps(value, allow_nan=False, default=str)
-    except (ValueError, TypeError, RecursionError):
+def _holds_foreign_number(written: bytes) -> bool:
+    # A lone number has nothing before it for the pattern to stand on: hence the colon.
+    return _FOREIGN_NUMBER.search(b":" + written) is not None
+
+
+def _sorts_alike(written: bytes) -> bool:
+    """Whether no member's name has a character beyond the Basic Multilingual Plane."""
+    # One search for each byte is several times quicker than a pattern of five.
+    if not (0xF0 in written or 0xF1 in written or 0xF2 in written or 0xF3 in written or 0xF4 in written):
         return True
-    return False
+    return b":" not in _SUPPLEMENTARY(written)
+
+
+def _respell(value: Any, written: bytes) -> bytes:
+    """The canonical bytes from orjson's, by respelling its foreign numbers in place, if reading that back gives `value`.
+
+    Equality proves that no string was touched, no null stands for a NaN and no Fragment for something else. What
+    isn't proven so goes through the slow writer.
+    """
+    respelled = _FOREIGN_NUMBER.sub(_respell_number, written)
+    try:
+        if _is_canonical(respelled) and orjson.loads(respelled) == value:
+            return respelled
+    except (ValueError, RecursionError):
+        pass
+    return _write_slowly(value)
+
+
+def _respell_number(found: re.Match[bytes]) -> bytes:
+    number = float(found[2])
+    if _UNSAFE_INTEGER <= abs(number) < _EXPONENT_FROM:
+        return found[0]  # the slow writer refuses it and names the path
+    return found[1] + format_number(number).encode("ascii")
 
 
 def _shortest_digits(value: float) -> tuple[str, int]:
@@ -174,29 +242,16 @@ def _shortest_digits(value: float) -> tuple[str, int]:
     return stripped.rstrip("0"), point
 
 
-def proves_distinct_members(data: bytes, written: bytes) -> bool:
-    """Whether `written`, made from all that was parsed out of `data`, proves that `data` repeats no member name.
-
-    A repeated name is lost in parsing and its quotes with it, so without escapes equal counts of quotes prove it.
-    """
-    return b"\\" not in data and data.count(b'"') == written.count(b'"')
-
-
-def check_duplicates(data: bytes) -> None:
-    """Raise InvalidEntity if a member name is repeated anywhere in this JSON text."""
-    _parse_slowly(data)
-
-
 def _parse_slowly(data: bytes | str) -> Any:
-    """The strict reference parser, on the standard library: finds the fault that made the quick one stop, and its path."""
+    """The strict reference parser, on the standard library: finds what made the quick one stop, and its path."""
     text = _decode(data)
-    repeated: list[tuple[dict[str, Any], str]] = []
+    # By the identity of the object that lacks a member. The objects are kept too, so that no identity is used again.
+    repeated: dict[int, tuple[str, dict[str, Any]]] = {}
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.append((made, next(name for name in names if names.count(name) > 1)))
+            repeated[id(made)] = _first_repeated(pairs), made
         return made
 
     try:
@@ -219,6 +274,11 @@ def _decode(data: bytes | str) -> str:
     return text
 
 
+def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
+    count = Counter(name for name, _ in pairs)
+    return next(name for name in count if count[name] > 1)
+
+
 def _parse_int(text: str) -> int | float:
     """Integers of up to 64 bits as int, longer ones as binary64: what orjson does too."""
     if len(text) < 19:
@@ -228,21 +288,21 @@ def _parse_int(text: str) -> int | float:
     return float(text)
 
 
-def _walk(value: Any, path: Path, repeated: list[tuple[dict[str, Any], str]]) -> None:
-    """Report, with its path, the first repeated member, non-finite number or lone surrogate."""
+def _walk(value: Any, path: Path, repeated: dict[int, tuple[str, dict[str, Any]]]) -> None:
+    """Report, with its path, the first repeated member, non-finite number, lone surrogate or too deep nesting."""
     if isinstance(value, float) and not math.isfinite(value):
         _refuse_non_finite(value, path)
     if isinstance(value, str):
         _quote(value, path)
     if not isinstance(value, (dict, list)):
         return
+    _check_depth(path)
     if isinstance(value, list):
         for index, item in enumerate(value):
             _walk(item, (*path, index), repeated)
         return
-    for made, name in repeated:
-        if made is value:
-            raise InvalidEntity(format_path((*path, name)), "this member name occurs twice")
+    if id(value) in repeated:
+        raise InvalidEntity(format_path((*path, repeated[id(value)][0])), "this member name occurs twice")
     for name, item in value.items():
         _quote(name, (*path, name))
         _walk(item, (*path, name), repeated)
@@ -263,12 +323,10 @@ def _write(value: Any, path: Path, parts: list[str]) -> None:
         parts.append({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, Enum):
         _write(value.value, path, parts)
-    elif isinstance(value, str):
-        parts.append(_quote(value, path))
+    elif isinstance(value, (str, UUID)):
+        parts.append(_quote(value if isinstance(value, str) else str(value), path))
     elif isinstance(value, (int, float)):
         parts.append(_number(value, path))
-    elif isinstance(value, UUID):
-        parts.append(f'"{value}"')
     elif isinstance(value, Mapping):
         _write_object(value, path, parts)
     elif isinstance(value, (list, tuple)):
@@ -278,6 +336,7 @@ def _write(value: Any, path: Path, parts: list[str]) -> None:
 
 
 def _write_array(items: list[Any] | tuple[Any, ...], path: Path, parts: list[str]) -> None:
+    _check_depth(path)
     parts.append("[")
     for index, item in enumerate(items):
         if index:
@@ -287,34 +346,46 @@ def _write_array(items: list[Any] | tuple[Any, ...], path: Path, parts: list[str
 
 
 def _write_object(members: Mapping[Any, Any], path: Path, parts: list[str]) -> None:
-    for name in members:
-        if not isinstance(name, str):
-            raise InvalidEntity(format_path(path), f"the member name {name!r} is not a string")
+    _check_depth(path)
+    named: dict[str, Any] = {}
+    for key, item in members.items():
+        if not isinstance(key, str):
+            raise InvalidEntity(format_path(path), f"a member name is a {type(key).__name__}, not a string")
+        name = str.__str__(key)  # the characters themselves, whatever a subclass says
+        if name in named:
+            raise InvalidEntity(format_path((*path, name)), "this member name occurs twice")
+        named[name] = item
     parts.append("{")
-    for index, name in enumerate(sorted(members, key=sort_key)):
+    for index, name in enumerate(sorted(named, key=sort_key)):
         if index:
             parts.append(",")
-        inside = (*path, str(name))
-        parts.append(_quote(name, inside))
+        parts.append(_quote(name, (*path, name)))
         parts.append(":")
-        _write(members[name], inside, parts)
+        _write(named[name], (*path, name), parts)
     parts.append("}")
+
+
+def _check_depth(path: Path) -> None:
+    if len(path) >= MAX_DEPTH:
+        raise InvalidEntity(format_path(path), _TOO_DEEP)
 
 
 def _quote(text: str, path: Path) -> str:
     try:
-        return str(orjson.dumps(str(text)), "utf-8")
+        return str(orjson.dumps(str.__str__(text)), "utf-8")
     except TypeError:
         raise InvalidEntity(format_path(path), "holds a lone surrogate, which is not a character") from None
 
 
-def _number(value: int | float, path: Path) -> str:
+def _number(given: int | float, path: Path) -> str:
+    # Subclasses (IntEnum, numpy's float64) have their own ways to be printed.
+    value = float.__float__(given) if isinstance(given, float) else int.__index__(given)
     if isinstance(value, float) and not math.isfinite(value):
         _refuse_non_finite(value, path)
     if abs(value) < _UNSAFE_INTEGER:
-        return str(int(value)) if isinstance(value, int) else format_number(value)
-    if value == int(value) and abs(value) < _EXPONENT_FROM:
-        reason = f"the integer {value:.0f} is beyond 2^53 - 1, other readers would round it; write it as a string"
+        return str(value) if isinstance(value, int) else format_number(value)
+    if abs(value) < _EXPONENT_FROM:
+        reason = f"the integer {int(value)} is beyond 2^53 - 1, other readers would round it; write it as a string"
         raise InvalidEntity(format_path(path), reason)
     try:
         nearest = float(value)

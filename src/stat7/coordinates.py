@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final
 
@@ -36,19 +35,19 @@ def quantise(value: float) -> int:
 
 
 def real(units: int) -> int | float:
-    """The JSON number for `units` of 1e-8; an int where the value is integral, so that it's written as `1`, not `1.0`."""
+    """The JSON number for `units` of 1e-8; an int if the value is integral, to be written as `1` and not `1.0`."""
     whole, rest = divmod(units, SCALE)
     return units / SCALE if rest else whole
 
 
 def units_at_least(value: float) -> int:
-    """The smallest quantised coordinate that is >= `value` (a lower bound rounded inwards); infinities saturate."""
-    return _saturated(value) if math.isinf(value) or abs(value) > 2 else _ceiling(value)
+    """The least number of units whose binary64 is >= `value` (a lower bound rounded inwards); saturates at 2."""
+    return _ceiling(value) if -2 <= value <= 2 else _saturated(value)
 
 
 def units_at_most(value: float) -> int:
-    """The largest quantised coordinate that is <= `value` (an upper bound rounded inwards); infinities saturate."""
-    return _saturated(value) if math.isinf(value) or abs(value) > 2 else -_ceiling(-value)
+    """The greatest number of units whose binary64 is <= `value` (an upper bound rounded inwards); saturates at 2."""
+    return -_ceiling(-value) if -2 <= value <= 2 else _saturated(value)
 
 
 def _saturated(value: float) -> int:

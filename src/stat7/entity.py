@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stat7.address import Address, to_cid
+from stat7.canonical import canonicalize, parse_json
 from stat7.coordinates import HORIZONS, real
 from stat7.record import Attachment, Record, document_of, format_time, normalise, normalise_json, read_canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinates:
-    """Where an entity sits. realm: token; lineage: integer 0 to 2^53-1; adjacency: ids, a set; horizon: genesis, emergence,
-    peak, decay or crystallization; resonance and velocity in [-1, 1], density in [0, 1], kept to 8 decimals.
+    """Where an entity sits. realm: token; lineage: integer 0 to 2^53-1; adjacency: ids, a set; horizon: genesis,
+    emergence, peak, decay or crystallization; resonance and velocity in [-1, 1], density in [0, 1], kept to 8
+    decimals.
 
     Checked, sorted and quantised when the entity is made.
     """
@@ -28,13 +30,16 @@ class Coordinates:
     velocity: float = 0
     density: float = 0
 
+    def __post_init__(self) -> None:
+        adjacency = _listed(self.adjacency)  # once: it may be a generator
+        object.__setattr__(self, "adjacency", tuple(adjacency) if isinstance(adjacency, list) else adjacency)
+
     def as_dict(self) -> dict[str, Any]:
         """The member `coordinates` of a document, as given."""
-        adjacency = self.adjacency if isinstance(self.adjacency, str) else list(self.adjacency)
         return {
             "realm": self.realm,
             "lineage": self.lineage,
-            "adjacency": adjacency,
+            "adjacency": _listed(self.adjacency),
             "horizon": self.horizon,
             "resonance": self.resonance,
             "velocity": self.velocity,
@@ -45,8 +50,8 @@ class Coordinates:
 class Entity:
     """One version of a thing: an immutable view of a canonical document.
 
-    Raises InvalidEntity, naming the path, if a rule of spec/entity.md is broken. Two entities are equal when their addresses
-    are. `state` is read anew at each access: changing what you got changes nothing here.
+    Raises InvalidEntity, naming the path, if a rule of spec/entity.md is broken. Two entities are equal when their
+    addresses are. `state` is read anew at each access: changing what you got changes nothing here.
     """
 
     __slots__ = ("record",)
@@ -71,22 +76,26 @@ class Entity:
             "created_at": _time(created_at),
             "coordinates": coordinates.as_dict() if isinstance(coordinates, Coordinates) else coordinates,
             "state": {} if state is None else state,
-            "files": list(files),
+            "files": _listed(files),
             "previous": previous,
         }
-        self.record = normalise(document)
+        object.__setattr__(self, "record", normalise(document))
 
     @classmethod
     def from_record(cls, record: Record) -> Entity:
         """The entity of a record that was checked already."""
         entity = cls.__new__(cls)
-        entity.record = record
+        object.__setattr__(entity, "record", record)
         return entity
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Entity:
         """Any JSON text that denotes a valid entity, brought to the canonical form."""
-        return cls.from_record(normalise_json(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))
+        try:
+            data = text.encode("utf-8") if isinstance(text, str) else text
+        except UnicodeEncodeError:
+            data = canonicalize(parse_json(text))  # raises: it names the place of the lone surrogate
+        return cls.from_record(normalise_json(data))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Entity:
@@ -177,6 +186,12 @@ class Entity:
             | {"previous": self.address}
         )
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("an entity can't be changed; next() makes the version after it")
+
+    def __reduce__(self) -> tuple[Any, tuple[Record]]:
+        return type(self).from_record, (self.record,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Entity) and self.record.address == other.record.address
 
@@ -187,8 +202,12 @@ class Entity:
         return f"<Entity {self.id} {self.address[:12]}>"
 
 
+def _listed(given: Any) -> Any:
+    """A list of what is iterable and no text, for JSON to hold; anything else as it is, to be refused with its path."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)) else given
+
+
 def _time(given: str | datetime | None) -> str | None:
     if not isinstance(given, datetime):
         return given
-    aware = given if given.tzinfo else given.replace(tzinfo=UTC)
-    return aware.isoformat()
+    return (given if given.utcoffset() is not None else given.replace(tzinfo=UTC)).isoformat()

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 
 class Stat7Error(Exception):
-    """Base of every error that stat7 raises on purpose; its text is one line fit for a person."""
+    """Base of every error that stat7 raises on purpose; its text is one line fit for a person.
+
+    Whatever names, reasons and drivers' messages went into it: line ends, control characters and anything else that a
+    terminal would not print come as escapes (`\\n`, `\\x1b`, `\\u2028`).
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class InvalidEntity(Stat7Error):
@@ -76,7 +86,7 @@ class Gone(Stat7Error):
 
 
 class Conflict(Stat7Error):
-    """The head of `id` is `current`, which is neither the new version, nor what it replaces, nor one of its descendants."""
+    """The head of `id` is `current`: not the new version, nor what it replaces, nor one of its descendants."""
 
     def __init__(self, id: str, current: str) -> None:
         self.id = id
@@ -93,7 +103,9 @@ class Corrupt(Stat7Error):
     def __init__(self, address: str, found: str) -> None:
         self.address = address
         self.found = found
-        super().__init__(f"corrupt: the bytes stored as {address} are damaged ({found}); run `stat7 verify --repair-from`")
+        super().__init__(
+            f"corrupt: the bytes stored as {address} are damaged ({found}); run `stat7 verify --repair-from`"
+        )
 
     def __reduce__(self) -> tuple[type[Corrupt], tuple[str, str]]:
         return type(self), (self.address, self.found)

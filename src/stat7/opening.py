@@ -10,8 +10,10 @@ DEFAULT_FILES = "file:stat7-files"
 
 
 def open(store: str = DEFAULT_STORE, *, files: str = DEFAULT_FILES) -> Repository:
-    """Open (and, where the backend needs no set-up, make) the repository at these URLs, e.g. `sqlite:library.db`,
-    `file:library-files`, `memory:`. Raises ConfigError for a URL that can't be used, Unavailable for a backend that is down.
+    """Open (and, where the backend needs no set-up, make) the repository at these URLs.
+
+    For instance `sqlite:library.db`, `file:library-files`, `memory:`. Raises ConfigError for a URL that can't be used,
+    Unavailable for a backend that is down.
     """
     entities = open_store(store)
     try:

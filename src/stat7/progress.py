@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Report: TypeAlias = Callable[[str, int, int | None], None]
-"""Called about once a batch with the stage's name (`entities`, `files`, …), items done in it, and their total if known."""
+"""Called about once a batch with the stage's name (`entities`, …), items done in it, and their total if known."""
 
 
 def silent(stage: str, done: int, total: int | None) -> None:

@@ -1,18 +1,16 @@
 """Queries over the seven coordinates (and type, time and attached file): their grammar, their test, their cursors.
 
-Text forms, the same on the command line, in locators and over HTTP: sets are comma lists (`data,event`), ranges `a..b`, `a..`,
-`..b` with closed ends, horizons follow the lifecycle order (`peak..`).
+Text forms, the same on the command line, in locators and over HTTP: sets are comma lists (`data,event`), ranges
+`a..b`, `a..`, `..b` with closed ends, horizons follow the lifecycle order (`peak..`).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
-import math
 import re
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stat7.address import is_address
@@ -30,7 +28,7 @@ from stat7.errors import InvalidEntity, InvalidQuery
 from stat7.record import Record, check_id, format_time, parse_time
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_REAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _EARLIEST: Final = -62135596800000  # 0001-01-01T00:00:00.000Z
 _LATEST: Final = 253402300799999  # 9999-12-31T23:59:59.999Z
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -61,19 +59,32 @@ RangeLike: TypeAlias = str | int | float | tuple[Any, Any] | None
 class Query:
     """What to find. All keywords are optional and all given ones must hold.
 
-    realm, entity_type: one token or several (`"data,event"`, or an iterable). lineage: integers; resonance, velocity, density:
-    reals, compared as the quantised coordinates; created: RFC 3339 times or dates (entities without a time don't match).
-    horizon: names, a set or a range of them. adjacent_to: an id that must be among the neighbours. file: the SHA-256 of
-    an attached file. versions: "current" (heads only, the default) or "all".
+    realm, entity_type: one token or several (`"data,event"`, or an iterable). lineage: integers; resonance, velocity,
+    density: reals, compared as the quantised coordinates; created: RFC 3339 times or dates (entities without a time
+    don't match). horizon: names, a set or a range of them. adjacent_to: an id that must be among the neighbours. file:
+    the SHA-256 of an attached file. versions: "current" (heads only, the default) or "all".
 
     Raises InvalidQuery naming the field for what can't be read, an empty set, or a range turned round. Immutable; the
-    attributes hold what stores use: sorted tuples, `Interval`s of integers (units of 1e-8, milliseconds), horizon ranks.
+    attributes hold what stores use: sorted tuples, `Interval`s of integers (units of 1e-8, milliseconds), horizon
+    ranks.
     """
 
     __slots__ = (
         "adjacent_to", "created", "density", "entity_types", "file", "horizons", "lineage", "realms", "resonance",
         "velocity", "versions",
     )  # fmt: skip
+
+    adjacent_to: str | None
+    created: Interval
+    density: Interval
+    entity_types: tuple[str, ...] | None
+    file: str | None
+    horizons: tuple[int, ...] | None
+    lineage: Interval
+    realms: tuple[str, ...] | None
+    resonance: Interval
+    velocity: Interval
+    versions: str
 
     def __init__(
         self,
@@ -90,21 +101,25 @@ class Query:
         file: str | None = None,
         versions: str = "current",
     ) -> None:
-        self.realms = _tokens("realm", realm, REALM)
-        self.lineage = _interval("lineage", lineage, _lineage_bound, 0, MAX_LINEAGE)
-        self.adjacent_to = None if adjacent_to is None else _id(adjacent_to)
-        self.horizons = _horizons(horizon)
-        self.resonance = _interval("resonance", resonance, _real_bound, -SCALE, SCALE)
-        self.velocity = _interval("velocity", velocity, _real_bound, -SCALE, SCALE)
-        self.density = _interval("density", density, _real_bound, 0, SCALE)
-        self.entity_types = _tokens("entity_type", entity_type, ENTITY_TYPE)
-        self.created = _created(created)
         if file is not None and not is_address(file):
-            raise InvalidQuery("file", f"{file!r} is not 64 lowercase hex digits")
-        self.file = file
+            raise InvalidQuery("file", f"{_shown(file)} is not 64 lowercase hex digits")
         if versions not in VERSIONS:
-            raise InvalidQuery("versions", f"{versions!r} is not one of {', '.join(VERSIONS)}")
-        self.versions = versions
+            raise InvalidQuery("versions", f"{_shown(versions)} is not one of {', '.join(VERSIONS)}")
+        parts = {
+            "adjacent_to": None if adjacent_to is None else _id(adjacent_to),
+            "created": _created(created),
+            "density": _reals("density", density, 0),
+            "entity_types": _tokens("entity_type", entity_type, ENTITY_TYPE),
+            "file": file,
+            "horizons": _horizons(horizon),
+            "lineage": _lineages(lineage),
+            "realms": _tokens("realm", realm, REALM),
+            "resonance": _reals("resonance", resonance, -SCALE),
+            "velocity": _reals("velocity", velocity, -SCALE),
+            "versions": versions,
+        }
+        for name, part in parts.items():
+            object.__setattr__(self, name, part)
 
     def matches(self, record: Record) -> bool:
         """Whether a document's facts satisfy this query (`versions` is not judged here: that takes the heads)."""
@@ -140,24 +155,30 @@ class Query:
 
     def cursor(self, position: str) -> str:
         """An opaque cursor that carries a store's position and is bound to this query."""
-        return base64.urlsafe_b64encode(f"{self._fingerprint()}:{position}".encode()).decode("ascii").rstrip("=")
+        return urlsafe_b64encode(f"{self._fingerprint()}:{position}".encode()).decode("ascii").rstrip("=")
 
     def position(self, cursor: str) -> str:
         """The position inside a cursor made for this query; any other text raises InvalidQuery("cursor", …)."""
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            fingerprint, _, position = base64.b64decode(padded, b"-_", validate=True).decode("utf-8").partition(":")
-        except (ValueError, binascii.Error):
+            fingerprint, _, position = b64decode(padded, b"-_", validate=True).decode("utf-8").partition(":")
+        except ValueError:
             raise InvalidQuery("cursor", "is not a cursor that a find returned") from None
         if fingerprint != self._fingerprint():
             raise InvalidQuery("cursor", "belongs to another query; repeat the find it came from, or drop the cursor")
         return position
 
     def _fingerprint(self) -> str:
-        return hashlib.sha256(json.dumps(self._key()).encode()).hexdigest()[:16]
+        return sha256(json.dumps(self._key()).encode()).hexdigest()[:16]
 
     def _key(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a query can't be changed; make another")
+
+    def __reduce__(self) -> tuple[Callable[..., Query], tuple[dict[str, str]]]:
+        return _query, (self.as_dict(),)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Query) and self._key() == other._key()
@@ -169,12 +190,18 @@ class Query:
         return f"Query({', '.join(f'{name}={text!r}' for name, text in self.as_dict().items())})"
 
 
+def _query(parts: dict[str, str]) -> Query:
+    """What unpickling calls."""
+    return Query(**parts)
+
+
 def split_range(field: str, text: str) -> tuple[str | None, str | None]:
     """`a..b` into its ends (None where open); one value alone is both ends. Raises InvalidQuery for `..` or nothing."""
     low, dots, high = text.partition("..")
     low, high = low.strip(), high.strip()
-    if not (low or high) or ".." in high:
-        raise InvalidQuery(field, f"{text!r} is not a value or a range: write a, a..b, a.. or ..b")
+    # Of three dots one could belong to a number on either side.
+    if not (low or high) or ".." in high or "..." in text:
+        raise InvalidQuery(field, f"{_shown(text)} is not a value or a range: write a, a..b, a.. or ..b")
     if not dots:
         return low, low
     return low or None, high or None
@@ -190,45 +217,53 @@ def _ends(field: str, given: Any) -> tuple[Any, Any]:
     return given, given
 
 
-Bound: TypeAlias = Callable[[str, Any, bool], "int | float"]
-
-
-def _interval(field: str, given: RangeLike, read: Bound, least: int, most: int) -> Interval:
-    """Read a range and bring it to integers; an end at the edge of the domain is open."""
+def _lineages(given: RangeLike) -> Interval:
     if given is None:
         return ANY
-    first, last = _ends(field, given)
-    if first is not None and last is not None and read(field, first, True) > read(field, last, True):
-        turned = _value(field, first) > _value(field, last)
-        if turned:
-            raise InvalidQuery(field, f"the range {first}..{last} is turned round; write {last}..{first}")
-    low = None if first is None else int(read(field, first, True))
-    high = None if last is None else int(read(field, last, False))
-    return Interval(None if low is None or low <= least else low, None if high is None or high >= most else high)
+    low, high = (None if end is None else _integer("lineage", end) for end in _ends("lineage", given))
+    _refuse_turned("lineage", low, high)
+    return _within(low, high, 0, MAX_LINEAGE)
 
 
-def _value(field: str, given: Any) -> float:
-    """One end as a plain number, for telling whether a range is turned round."""
-    if isinstance(given, str):
-        if not _REAL.fullmatch(given.strip()):
-            raise InvalidQuery(field, f"{given!r} is not a number")
-        return float(given)
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given):
-        raise InvalidQuery(field, f"{given!r} is not a number")
-    return given
+def _reals(field: str, given: RangeLike, least: int) -> Interval:
+    if given is None:
+        return ANY
+    low, high = (None if end is None else _number(field, end) for end in _ends(field, given))
+    _refuse_turned(field, low, high)
+    return _within(
+        None if low is None else units_at_least(low), None if high is None else units_at_most(high), least, SCALE
+    )
 
 
-def _lineage_bound(field: str, given: Any, lower: bool) -> int:
+def _refuse_turned(field: str, low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise InvalidQuery(
+            field, f"the range {_shown(low)}..{_shown(high)} is turned round; write {_shown(high)}..{_shown(low)}"
+        )
+
+
+def _within(low: int | None, high: int | None, least: int, most: int) -> Interval:
+    """The interval inside the domain: ends at its edge or beyond are open, or just outside if nothing can match."""
+    return Interval(
+        None if low is None or low <= least else min(low, most + 1),
+        None if high is None or high >= most else max(high, least - 1),
+    )
+
+
+def _integer(field: str, given: Any) -> int:
     if isinstance(given, str) and _INTEGER.fullmatch(given.strip()):
         return int(given)
     if isinstance(given, int) and not isinstance(given, bool):
         return given
-    raise InvalidQuery(field, f"{given!r} is not an integer")
+    raise InvalidQuery(field, f"{_shown(given)} is not an integer")
 
 
-def _real_bound(field: str, given: Any, lower: bool) -> int:
-    value = _value(field, given)
-    return units_at_least(value) if lower else units_at_most(value)
+def _number(field: str, given: Any) -> float:
+    if isinstance(given, str) and _REAL.fullmatch(given.strip()):
+        return float(given)
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and given == given:
+        return given
+    raise InvalidQuery(field, f"{_shown(given)} is not a number")
 
 
 def _created(given: RangeLike) -> Interval:
@@ -238,7 +273,7 @@ def _created(given: RangeLike) -> Interval:
     low = None if first is None else _time_bound(first, True)
     high = None if last is None else _time_bound(last, False)
     if low is not None and high is not None and low > high:
-        raise InvalidQuery("created", f"the range {first}..{last} is turned round; write {last}..{first}")
+        raise InvalidQuery("created", f"the range {_shown(given)} is turned round")
     # Unlike the coordinates, the time may be absent: an open end at the edge still asks for entities that have one.
     return Interval(_EARLIEST if low is None else low, _LATEST if high is None else high)
 
@@ -246,7 +281,7 @@ def _created(given: RangeLike) -> Interval:
 def _time_bound(given: Any, lower: bool) -> int:
     """A time, or a whole day: its first millisecond as a lower bound, its last as an upper one."""
     if not isinstance(given, str):
-        raise InvalidQuery("created", f"{given!r} is not an RFC 3339 time or a date such as 2026-01-31")
+        raise InvalidQuery("created", f"{_shown(given)} is not an RFC 3339 time or a date such as 2026-01-31")
     text = given.strip()
     if _DATE.fullmatch(text):
         text += "T00:00:00.000Z" if lower else "T23:59:59.999Z"
@@ -259,13 +294,21 @@ def _time_bound(given: Any, lower: bool) -> int:
 def _tokens(field: str, given: SetLike, rule: re.Pattern[str]) -> tuple[str, ...] | None:
     if given is None:
         return None
-    names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
-    if not names:
-        raise InvalidQuery(field, "the set is empty; leave it out to match any")
+    names = _values(field, given)
     for name in names:
         if not isinstance(name, str) or not rule.fullmatch(name):
-            raise InvalidQuery(field, f"{name!r} is not a token {rule.pattern}")
-    return tuple(sorted(set(names)))
+            raise InvalidQuery(field, f"{_shown(name)} is not a token {rule.pattern}")
+    return tuple(sorted({str.__str__(name) for name in names}))
+
+
+def _values(field: str, given: Any) -> list[Any]:
+    """The members of a set: a comma list or any iterable."""
+    if not isinstance(given, Iterable):
+        raise InvalidQuery(field, f"must be a comma list or several values, not {_shown(given)}")
+    values = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+    if not values:
+        raise InvalidQuery(field, "the set is empty; leave it out to match any")
+    return values
 
 
 def _horizons(given: SetLike) -> tuple[int, ...] | None:
@@ -276,19 +319,19 @@ def _horizons(given: SetLike) -> tuple[int, ...] | None:
         first = 0 if low is None else _rank(low)
         last = len(HORIZONS) - 1 if high is None else _rank(high)
         if first > last:
-            raise InvalidQuery("horizon", f"the range {given} is turned round: the order is {', '.join(HORIZONS)}")
+            raise InvalidQuery(
+                "horizon", f"the range {_shown(given)} is turned round: the order is {', '.join(HORIZONS)}"
+            )
         ranks = set(range(first, last + 1))
     else:
-        ranks = {_rank(part.strip()) for part in (given.split(",") if isinstance(given, str) else given)}
-    if not ranks:
-        raise InvalidQuery("horizon", "the set is empty; leave it out to match any")
+        ranks = {_rank(name) for name in _values("horizon", given)}
     return None if len(ranks) == len(HORIZONS) else tuple(sorted(ranks))
 
 
-def _rank(name: str) -> int:
-    rank = HORIZON_RANK.get(name)
+def _rank(name: Any) -> int:
+    rank = HORIZON_RANK.get(name) if isinstance(name, str) else None
     if rank is None:
-        raise InvalidQuery("horizon", f"{name!r} is not one of {', '.join(HORIZONS)}")
+        raise InvalidQuery("horizon", f"{_shown(name)} is not one of {', '.join(HORIZONS)}")
     return rank
 
 
@@ -299,14 +342,24 @@ def _id(given: str) -> str:
         raise InvalidQuery("adjacent_to", error.reason) from None
 
 
-def _decimal(units: int) -> str:
-    return f"{units / SCALE:.8f}".rstrip("0").rstrip(".")
+def _decimal(units: float) -> str:
+    return f"{units / SCALE:.9f}".rstrip("0").rstrip(".")
 
 
 def _text(interval: Interval, write: Callable[[int], str]) -> str:
     low, high = interval
     if low is None and high is None:
         return ""
-    if low == high and low is not None:
-        return write(low)
+    if low is not None and high is not None and low >= high:
+        # One value, or one between two quantised ones: that is what left no room between the ends.
+        return write(low) if low == high else _decimal((low + high) / 2)
     return f"{'' if low is None else write(low)}..{'' if high is None else write(high)}"
+
+
+def _shown(given: Any) -> str:
+    """What was given, for an error's text."""
+    if isinstance(given, str):
+        return repr(str.__str__(given)[:80])
+    if isinstance(given, (int, float)) and abs(given) < 1e300:
+        return str(given)
+    return f"a {type(given).__name__}"

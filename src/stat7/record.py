@@ -1,24 +1,27 @@
 """A document and the facts read from it: what stores keep and index. Normalises, checks and hashes in one pass.
 
-Three ways to a `Record`: `normalise_json` (text that denotes a valid entity), `normalise` (the same, as Python objects) and
-`read_canonical` (bytes that must be the canonical form already). The rules are those of spec/entity.md; every refusal is an
-InvalidEntity that names the path.
+Three ways to a `Record`: `normalise_json` (text that denotes a valid entity), `normalise` (the same, as Python
+objects) and `read_canonical` (bytes that must be the canonical form already). The rules are those of spec/entity.md;
+every refusal is an InvalidEntity that names the path.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from stat7.address import Address, is_address
 from stat7.canonical import (
+    Path,
     canonicalize,
     canonicalize_parsed,
     check_duplicates,
@@ -28,7 +31,16 @@ from stat7.canonical import (
     require_canonical,
     sort_key,
 )
-from stat7.coordinates import ENTITY_TYPE, HORIZON_RANK, HORIZONS, MAX_LINEAGE, REALM, SCALE, quantise, real
+from stat7.coordinates import (
+    ENTITY_TYPE,
+    HORIZON_RANK,
+    HORIZONS,
+    MAX_LINEAGE,
+    REALM,
+    SCALE,
+    quantise,
+    real,
+)
 from stat7.errors import InvalidEntity
 
 VERSION: Final = 1
@@ -44,7 +56,10 @@ MEMBERS: Final = ("stat7", "id", "entity_type", "created_at", "coordinates", "st
 COORDINATES: Final = ("realm", "lineage", "adjacency", "horizon", "resonance", "velocity", "density")
 FILE_MEMBERS: Final = ("name", "media_type", "size", "sha256")
 
-_PLAIN_ID = re.compile(r"[ -~]{1,256}")
+_members = itemgetter(*MEMBERS)
+_dimensions = itemgetter(*COORDINATES)
+_file_members = itemgetter(*FILE_MEMBERS)
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _TIME = re.compile(
@@ -55,7 +70,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Attachment(NamedTuple):
-    """A file that an entity lists: its name there, RFC 6838 media type, size in bytes and SHA-256 (64 lowercase hex)."""
+    """A file that an entity lists: its name there, RFC 6838 media type, size in bytes, SHA-256 (64 lowercase hex)."""
 
     name: str
     media_type: str
@@ -101,31 +116,38 @@ class Notice(NamedTuple):
     previous: Address | None = None
 
 
+Facts = tuple[
+    str, str, int | None, str, int, list[str], int, int, int, int, list[Attachment], Address | None
+]  # the members of Record after address and document
+
+
 def normalise_json(text: bytes) -> Record:
     """Read one entity from JSON text, bring it to the canonical form and hash it. Raises InvalidEntity."""
     try:
         document = orjson.loads(text)
-    except (orjson.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         document = parse_json(text)
     try:
         facts = _facts(document)
         written = canonicalize_parsed(document)
     except InvalidEntity:
-        check_duplicates(text)
+        check_duplicates(text)  # the better message
         raise
-    # The usual line loses no quote in normalising; where one did, the reference parser decides whether a name was repeated.
+    # Normalising may drop a neighbour or respell a time, and their colons; then the text is looked at for itself.
     if written != text and not proves_distinct_members(text, written):
         check_duplicates(text)
-    return _record(written, facts)
+    return _record(document, written, facts)
 
 
 def normalise(document: Mapping[str, Any]) -> Record:
-    """`normalise_json` for a document given as Python objects; the given objects are not changed."""
-    copy: Any = dict(document) if isinstance(document, Mapping) else document
-    if isinstance(copy, dict) and isinstance(copy.get("coordinates"), Mapping):
-        copy["coordinates"] = dict(copy["coordinates"])
-    facts = _facts(copy)
-    return _record(canonicalize(copy), facts)
+    """`normalise_json` for a document given as Python objects, which are not changed. `files` may hold Attachments."""
+    given: Any = document
+    if isinstance(document, Mapping) and isinstance(files := document.get("files"), (list, tuple)):
+        given = {**document, "files": [item._asdict() if isinstance(item, Attachment) else item for item in files]}
+    # Writing and reading comes first, so that what is checked is plain JSON whatever kinds of object were given.
+    plain = orjson.loads(canonicalize(given))
+    facts = _facts(plain)
+    return _record(plain, canonicalize_parsed(plain), facts)
 
 
 def read_canonical(data: bytes) -> Record:
@@ -136,8 +158,14 @@ def read_canonical(data: bytes) -> Record:
 
 
 def read_trusted(address: Address, document: bytes) -> Record:
-    """The record of a document whose bytes are known to hash to `address` and so were checked when they were stored."""
-    parsed = orjson.loads(document)
+    """The record of a document whose bytes are known to hash to `address` and so were checked when they were stored.
+
+    Raises InvalidEntity if they are no entity all the same.
+    """
+    try:
+        parsed = orjson.loads(document)
+    except (ValueError, RecursionError):
+        parsed = parse_json(document)
     return Record(address, document, *_facts(parsed))
 
 
@@ -149,7 +177,7 @@ def document_of(record: Record) -> dict[str, Any]:
 
 def address_of(document: Mapping[str, Any]) -> Address:
     """The SHA-256 of a document's RFC 8785 form, without checking or changing any of its members."""
-    return hashlib.sha256(canonicalize(document)).hexdigest()
+    return sha256(canonicalize(document)).hexdigest()
 
 
 def format_time(milliseconds: int) -> str:
@@ -167,225 +195,271 @@ def parse_time(text: str, path: str = "created_at") -> int:
     if fraction[3:].strip("0"):
         raise InvalidEntity(path, "is finer than a millisecond; round it to three digits")
     try:
-        shift = timedelta() if offset in "Zz" else _offset(offset)
         moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-        moment += timedelta(milliseconds=int(fraction[:3].ljust(3, "0"))) - shift
+        milliseconds = (moment - _EPOCH) // _MILLISECOND + int(fraction[:3].ljust(3, "0")) - _offset(offset)
+        _EPOCH + milliseconds * _MILLISECOND  # an offset may lead out of the years there are
     except (ValueError, OverflowError) as error:
         raise InvalidEntity(path, f"{_shown(text)} is not a moment in the years 0001 to 9999 UTC ({error})") from None
-    return (moment - _EPOCH) // _MILLISECOND
+    return milliseconds
 
 
 def check_id(value: Any, path: str = "id") -> str:
-    """Return `value` if it may name an entity (1-256 bytes of UTF-8, NFC, no control characters), else InvalidEntity."""
-    if not isinstance(value, str):
-        raise InvalidEntity(path, f"must be a string, not {_kind(value)}")
-    if _PLAIN_ID.fullmatch(value):
-        return value
-    try:
-        size = len(value.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise InvalidEntity(path, "holds a lone surrogate, which is not a character") from None
-    if not 1 <= size <= MAX_ID_BYTES:
-        raise InvalidEntity(path, f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, has {size}")
-    if _CONTROL.search(value):
+    """Return `value` if it may name an entity (1-256 bytes of UTF-8, NFC, no controls), else raise InvalidEntity."""
+    text = _checked_text(value, path, MAX_ID_BYTES)
+    if _CONTROL.search(text):
         raise InvalidEntity(path, "holds a control character")
-    if not unicodedata.is_normalized("NFC", value):
+    if not unicodedata.is_normalized("NFC", text):
         raise InvalidEntity(path, "is not in Unicode normalization form C (NFC)")
-    return value
-
-
-Facts = tuple[
-    str, str, int | None, str, int, list[str], int, int, int, int, list[Attachment], Address | None
-]  # the members of Record after address and document
-
-
-def _record(written: bytes, facts: Facts) -> Record:
-    if len(written) > MAX_DOCUMENT:
-        raise InvalidEntity("", f"the canonical form has {len(written)} bytes, over the limit of {MAX_DOCUMENT}; attach a file")
-    if len(written) - len(written.translate(None, b"{[")) > MAX_NESTING:
-        _check_nesting(orjson.loads(written), ())
-    return Record(hashlib.sha256(written).hexdigest(), written, *facts)
-
-
-def _check_nesting(value: Any, path: tuple[str | int, ...]) -> None:
-    """Refuse more than MAX_NESTING arrays and objects open at one place, the document itself counted."""
-    if not isinstance(value, (dict, list)):
-        return
-    if len(path) >= MAX_NESTING:
-        raise InvalidEntity(format_path(path[:6]), f"arrays and objects are nested over {MAX_NESTING} deep")
-    members: Any = value.items() if isinstance(value, dict) else enumerate(value)
-    for step, item in members:
-        _check_nesting(item, (*path, step))
-
-
-def _facts(document: Any) -> Facts:
-    """Check a parsed document and bring it to normal form in place; `state`'s inside is left to the canonical writer."""
-    if type(document) is not dict or len(document) != len(MEMBERS):
-        _check_members(document, MEMBERS, "")
-    try:
-        version, coordinates, state = document["stat7"], document["coordinates"], document["state"]
-        id, entity_type, created_at = document["id"], document["entity_type"], document["created_at"]
-        files, previous = document["files"], document["previous"]
-    except KeyError:
-        _check_members(document, MEMBERS, "")
-        raise
-    if type(version) is not int or version != VERSION:
-        raise InvalidEntity("stat7", f"must be the integer {VERSION}, not {_shown(version)}")
-    check_id(id)
-    if type(entity_type) is not str or not ENTITY_TYPE.fullmatch(entity_type):
-        raise InvalidEntity("entity_type", f"{_shown(entity_type)} is not a token [a-z][a-z0-9_.-]{{0,63}}")
-    if type(state) is not dict and not isinstance(state, Mapping):
-        raise InvalidEntity("state", f"must be an object, not {_kind(state)}")
-    if created_at is not None:
-        created_at = parse_time(created_at)
-        document["created_at"] = format_time(created_at)
-    if previous is not None and not is_address(previous):
-        raise InvalidEntity("previous", f"must be null or 64 lowercase hex digits, not {_shown(previous)}")
-    place = _coordinates(coordinates)
-    attached: list[Attachment] = []
-    if files != [] or type(files) is not list:
-        attached = _attachments(files)
-        document["files"] = [entry._asdict() for entry in attached]
-    return (id, entity_type, created_at, *place, attached, previous)
-
-
-def _coordinates(given: Any) -> tuple[str, int, list[str], int, int, int, int]:
-    if type(given) is not dict or len(given) != len(COORDINATES):
-        _check_members(given, COORDINATES, "coordinates")
-    try:
-        realm, lineage, adjacency, horizon = given["realm"], given["lineage"], given["adjacency"], given["horizon"]
-        resonance, velocity, density = given["resonance"], given["velocity"], given["density"]
-    except KeyError:
-        _check_members(given, COORDINATES, "coordinates")
-        raise
-    if type(realm) is not str or not REALM.fullmatch(realm):
-        raise InvalidEntity("coordinates.realm", f"{_shown(realm)} is not a token [a-z][a-z0-9_-]{{0,31}}")
-    if type(lineage) is not int:
-        lineage = given["lineage"] = _integral(lineage, "coordinates.lineage")
-    if not 0 <= lineage <= MAX_LINEAGE:
-        raise InvalidEntity("coordinates.lineage", f"must be 0 to 2^53 - 1, is {lineage}")
-    if adjacency != [] or type(adjacency) is not list:
-        adjacency = given["adjacency"] = _adjacency(adjacency)
-    rank = HORIZON_RANK.get(horizon) if type(horizon) is str else None
-    if rank is None:
-        raise InvalidEntity("coordinates.horizon", f"{_shown(horizon)} is not one of {', '.join(HORIZONS)}")
-    r, v, d = _units(given, "resonance", resonance), _units(given, "velocity", velocity), _units(given, "density", density)
-    if d < 0:
-        raise InvalidEntity("coordinates.density", f"must be in [0, 1], is {density}")
-    return realm, lineage, adjacency, rank, r, v, d
-
-
-def _units(given: dict[str, Any], name: str, value: Any) -> int:
-    """A real coordinate in units of 1e-8; puts its quantised number back into `given` where that differs."""
-    if type(value) is float and -1.0 <= value <= 1.0:
-        units = round(value * SCALE)
-        # Most values are quantised already; those with a fraction need no other spelling.
-        if units / SCALE == value and units % SCALE:
-            return units
-        units = quantise(value)
-    elif type(value) is int and -1 <= value <= 1:
-        return value * SCALE
-    else:
-        low = 0 if name == "density" else -1
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InvalidEntity(f"coordinates.{name}", f"must be a number in [{low}, 1], not {_kind(value)}")
-        raise InvalidEntity(f"coordinates.{name}", f"must be in [{low}, 1], is {value}")
-    given[name] = real(units)
-    return units
-
-
-def _integral(value: Any, path: str) -> int:
-    """The int behind a JSON number with an integral value (`3.0` denotes 3); true and strings are refused."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    raise InvalidEntity(path, f"must be an integer, not {_shown(value)}")
-
-
-def _adjacency(given: Any) -> list[str]:
-    if isinstance(given, str) or not isinstance(given, (list, tuple)):
-        raise InvalidEntity("coordinates.adjacency", f"must be an array of ids, not {_kind(given)}")
-    for index, neighbour in enumerate(given):
-        if type(neighbour) is not str or not _PLAIN_ID.fullmatch(neighbour):
-            check_id(neighbour, f"coordinates.adjacency[{index}]")
-    distinct = set(given)
-    if len(distinct) > MAX_ADJACENCY:
-        raise InvalidEntity("coordinates.adjacency", f"has {len(distinct)} neighbours, over the limit of {MAX_ADJACENCY}")
-    return _sorted(distinct)
-
-
-def _sorted(names: set[str]) -> list[str]:
-    """Sorted by UTF-16 code units; for ASCII, and all else below U+D800, that is Python's own order."""
-    if all(map(str.isascii, names)):
-        return sorted(names)
-    return sorted(names, key=sort_key)
-
-
-def _attachments(given: Any) -> list[Attachment]:
-    if isinstance(given, str) or not isinstance(given, (list, tuple)):
-        raise InvalidEntity("files", f"must be an array, not {_kind(given)}")
-    if len(given) > MAX_FILES:
-        raise InvalidEntity("files", f"has {len(given)} files, over the limit of {MAX_FILES}")
-    entries = [_attachment(entry, f"files[{index}]") for index, entry in enumerate(given)]
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        if entry.name in seen:
-            raise InvalidEntity(f"files[{index}].name", f"{_shown(entry.name)} is listed twice")
-        seen.add(entry.name)
-    return sorted(entries, key=lambda entry: sort_key(entry.name))
-
-
-def _attachment(given: Any, path: str) -> Attachment:
-    if isinstance(given, Attachment):
-        given = given._asdict()
-    _check_members(given, FILE_MEMBERS, path)
-    size = _integral(given["size"], f"{path}.size")
-    if not 0 <= size <= MAX_FILE_SIZE:
-        raise InvalidEntity(f"{path}.size", f"must be 0 to 2^53 - 1, is {size}")
-    if not is_address(given["sha256"]):
-        raise InvalidEntity(f"{path}.sha256", f"must be 64 lowercase hex digits, not {_shown(given['sha256'])}")
-    media_type = given["media_type"]
-    if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
-        raise InvalidEntity(f"{path}.media_type", f"{_shown(media_type)} is not a media type such as image/png (RFC 6838)")
-    return Attachment(check_file_name(given["name"], f"{path}.name"), media_type, size, given["sha256"])
+    return text
 
 
 def check_file_name(value: Any, path: str = "name") -> str:
     """Return `value` if an attached file may bear this name, else raise InvalidEntity."""
+    text = _checked_text(value, path, MAX_NAME_BYTES)
+    if "/" in text or text in (".", "..") or _CONTROL.search(text):
+        raise InvalidEntity(path, f"{_shown(text)} may not hold '/' or a control character, nor be '.' or '..'")
+    return text
+
+
+def _record(document: Any, written: bytes, facts: Facts) -> Record:
+    if len(written) > MAX_DOCUMENT:
+        raise InvalidEntity(
+            "", f"the canonical form has {len(written)} bytes, over the limit of {MAX_DOCUMENT}; attach a file"
+        )
+    if written.count(b"{") + written.count(b"[") > MAX_NESTING:
+        _check_nesting(document)
+    # Record(...) would do the same at twice the cost.
+    return tuple.__new__(Record, (sha256(written).hexdigest(), written, *facts))
+
+
+def _check_nesting(document: Any) -> None:
+    """Refuse more than MAX_NESTING arrays and objects open at one place, the document itself counted."""
+    level = [document]
+    for _ in range(MAX_NESTING):
+        inside = (item for node in level for item in (node.values() if type(node) is dict else node))
+        level = [item for item in inside if type(item) is dict or type(item) is list]
+        if not level:
+            return
+    raise InvalidEntity(format_path(_deepest(document)), f"arrays and objects are nested over {MAX_NESTING} deep")
+
+
+def _deepest(value: Any) -> Path:
+    """The path of an array or object within `value` that nothing lies deeper than."""
+    members: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    paths = [(step, *_deepest(item)) for step, item in members if isinstance(item, (dict, list))]
+    return max(paths, key=len, default=())
+
+
+def _facts(document: Any) -> Facts:
+    """Check a parsed document and bring it to normal form in place; inside `state` the canonical writer checks."""
+    try:
+        version, id, entity_type, created_at, place, state, files, previous = _members(document)
+        realm, lineage, adjacency, horizon, resonance, velocity, density = _dimensions(place)
+    except (KeyError, TypeError):
+        raise next(_misfits(document)) from None
+    if len(document) != len(MEMBERS) or len(place) != len(COORDINATES):
+        raise next(_misfits(document))
+    if type(version) is not int or version != VERSION:
+        document["stat7"] = _version(version)
+    # Most ids are printable ASCII, which needs no closer look.
+    if type(id) is not str or not (id.isascii() and id.isprintable() and 0 < len(id) <= MAX_ID_BYTES):
+        check_id(id)
+    if type(entity_type) is not str or not _is_type(entity_type):
+        raise _no_token("entity_type", entity_type, ENTITY_TYPE)
+    if created_at is not None:
+        created_at = _time(document, created_at)
+    if type(state) is not dict:
+        raise InvalidEntity("state", f"must be an object, not {_kind(state)}")
+    if previous is not None and not is_address(previous):
+        raise InvalidEntity("previous", f"must be null or 64 lowercase hex digits, not {_shown(previous)}")
+    if files != []:
+        files = _attachments(files)
+        document["files"] = [entry._asdict() for entry in files]
+    if type(realm) is not str or not _is_realm(realm):
+        raise _no_token("coordinates.realm", realm, REALM)
+    if type(lineage) is not int:
+        lineage = place["lineage"] = _integral(lineage, "coordinates.lineage")
+    if not 0 <= lineage <= MAX_LINEAGE:
+        raise InvalidEntity("coordinates.lineage", f"must be 0 to 2^53 - 1, is {lineage}")
+    if adjacency != []:
+        adjacency = place["adjacency"] = _adjacency(adjacency)
+    rank = HORIZON_RANK.get(horizon) if type(horizon) is str else None
+    if rank is None:
+        raise InvalidEntity("coordinates.horizon", f"{_shown(horizon)} is not one of {', '.join(HORIZONS)}")
+    reals = _quantised(resonance, velocity, density) or _quantise(place)
+    return id, entity_type, created_at, realm, lineage, adjacency, rank, *reals, files, previous
+
+
+def _quantised(resonance: Any, velocity: Any, density: Any) -> tuple[int, int, int] | None:
+    """The three reals in units of 1e-8 if all are quantised already and, none being integral, keep their spelling."""
+    if (
+        type(resonance) is type(velocity) is type(density) is float
+        and -1.0 < resonance < 1.0
+        and -1.0 < velocity < 1.0
+        and 0.0 < density < 1.0
+    ):
+        r, v, d = round(resonance * SCALE), round(velocity * SCALE), round(density * SCALE)
+        if r / SCALE == resonance and v / SCALE == velocity and d / SCALE == density and r and v:
+            return r, v, d
+    return None
+
+
+def _quantise(place: dict[str, Any]) -> tuple[int, int, int]:
+    """The three reals in units of 1e-8; puts the quantised numbers back into `place`."""
+    return _units(place, "resonance", -1), _units(place, "velocity", -1), _units(place, "density", 0)
+
+
+def _units(place: dict[str, Any], name: str, least: int) -> int:
+    value = place[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidEntity(f"coordinates.{name}", f"must be a number in [{least}, 1], not {_kind(value)}")
+    if not least <= value <= 1:
+        raise InvalidEntity(f"coordinates.{name}", f"must be in [{least}, 1], is {value}")
+    units = quantise(value)
+    place[name] = real(units)
+    return units
+
+
+def _time(document: dict[str, Any], given: Any) -> int:
+    """The time in milliseconds since 1970; puts its canonical text into `document` where that is spelled otherwise."""
+    if (
+        type(given) is str
+        and len(given) == 24
+        and given[4:20:3] == "--T::."
+        and given[23] == "Z"
+        and given[11:13] != "24"
+    ):
+        try:
+            since = datetime.fromisoformat(given) - _EPOCH
+        except ValueError:
+            pass  # no such day: parse_time says so
+        else:
+            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    milliseconds = parse_time(given)
+    document["created_at"] = format_time(milliseconds)
+    return milliseconds
+
+
+def _version(given: Any) -> int:
+    if isinstance(given, bool) or given != VERSION:
+        raise InvalidEntity("stat7", f"must be the integer {VERSION}, not {_shown(given)}")
+    return VERSION
+
+
+def _integral(value: Any, path: str) -> int:
+    """The int behind a JSON number with an integral value (`3.0` denotes 3); true and strings are refused."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is int:
+        return value
+    raise InvalidEntity(path, f"must be an integer, not {_shown(value)}")
+
+
+def _adjacency(given: Any) -> list[str]:
+    if type(given) is not list:
+        raise InvalidEntity("coordinates.adjacency", f"must be an array of ids, not {_kind(given)}")
+    try:
+        ordered = sorted(set(given))
+        joined = "".join(ordered)
+    except TypeError:
+        ordered, joined = [], ""
+    # One look at all of them together is enough for the usual ids; UTF-16 code units sort them as Python does.
+    if not (joined.isascii() and joined.isprintable() and ordered and ordered[0] and len(joined) <= MAX_ID_BYTES):
+        for index, neighbour in enumerate(given):
+            check_id(neighbour, f"coordinates.adjacency[{index}]")
+        ordered = sorted(set(given), key=sort_key)
+    if len(ordered) > MAX_ADJACENCY:
+        raise InvalidEntity(
+            "coordinates.adjacency", f"has {len(ordered)} neighbours, over the limit of {MAX_ADJACENCY}"
+        )
+    return ordered
+
+
+def _attachments(given: Any) -> list[Attachment]:
+    if type(given) is not list:
+        raise InvalidEntity("files", f"must be an array, not {_kind(given)}")
+    if len(given) > MAX_FILES:
+        raise InvalidEntity("files", f"has {len(given)} files, over the limit of {MAX_FILES}")
+    entries: dict[str, Attachment] = {}
+    for index, item in enumerate(given):
+        entry = _attachment(item, index)
+        if entries.setdefault(entry.name, entry) is not entry:
+            raise InvalidEntity(f"files[{index}].name", f"{_shown(entry.name)} is listed twice")
+    return [entries[name] for name in sorted(entries, key=sort_key)]
+
+
+def _attachment(given: Any, index: int) -> Attachment:
+    for fault in _member_faults(given, FILE_MEMBERS, ("files", index)):
+        raise fault
+    name, media_type, given_size, digest = _file_members(given)
+    path = f"files[{index}]"
+    size = _integral(given_size, f"{path}.size")
+    if not 0 <= size <= MAX_FILE_SIZE:
+        raise InvalidEntity(f"{path}.size", f"must be 0 to 2^53 - 1, is {size}")
+    if not is_address(digest):
+        raise InvalidEntity(f"{path}.sha256", f"must be 64 lowercase hex digits, not {_shown(digest)}")
+    if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
+        raise InvalidEntity(
+            f"{path}.media_type", f"{_shown(media_type)} is not a media type such as image/png (RFC 6838)"
+        )
+    return Attachment(check_file_name(name, f"{path}.name"), media_type, size, digest)
+
+
+def _checked_text(value: Any, path: str, limit: int) -> str:
+    """`value` if it is a string of 1 to `limit` bytes of UTF-8."""
     if not isinstance(value, str):
         raise InvalidEntity(path, f"must be a string, not {_kind(value)}")
+    text = str.__str__(value)
     try:
-        size = len(value.encode("utf-8"))
+        size = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         raise InvalidEntity(path, "holds a lone surrogate, which is not a character") from None
-    if not 1 <= size <= MAX_NAME_BYTES:
-        raise InvalidEntity(path, f"must be 1 to {MAX_NAME_BYTES} bytes of UTF-8, has {size}")
-    if "/" in value or value in (".", "..") or _CONTROL.search(value):
-        raise InvalidEntity(path, f"{_shown(value)} may not hold '/' or a control character, nor be '.' or '..'")
-    return value
+    if not 1 <= size <= limit:
+        raise InvalidEntity(path, f"must be 1 to {limit} bytes of UTF-8, has {size}")
+    return text
 
 
-def _check_members(given: Any, expected: tuple[str, ...], path: str) -> None:
-    """Raise InvalidEntity unless `given` is an object with exactly the expected members."""
-    if not isinstance(given, Mapping):
-        raise InvalidEntity(path, f"must be an object, not {_kind(given)}")
-    prefix = f"{path}." if path else ""
+def _misfits(document: Any) -> Iterator[InvalidEntity]:
+    """What is wrong with the shape of a document: missing and unknown members."""
+    yield from _member_faults(document, MEMBERS, ())
+    yield from _member_faults(document["coordinates"], COORDINATES, ("coordinates",))
+
+
+def _member_faults(given: Any, expected: tuple[str, ...], path: Path) -> Iterator[InvalidEntity]:
+    if type(given) is not dict:
+        yield InvalidEntity(format_path(path), f"must be an object, not {_kind(given)}")
+        return
     for name in expected:
         if name not in given:
-            raise InvalidEntity(f"{prefix}{name}", "this member is missing")
-    for name in given:
-        if name not in expected:
-            shown = name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name) else _shown(name)
-            raise InvalidEntity(f"{prefix}{shown}", f"unknown member; allowed are {', '.join(expected)}")
+            yield InvalidEntity(format_path((*path, name)), "this member is missing")
+    if len(given) > len(expected):
+        unknown = next(name for name in given if name not in expected)
+        yield InvalidEntity(format_path((*path, unknown)), f"unknown member; allowed are {', '.join(expected)}")
 
 
-def _offset(text: str) -> timedelta:
+# There are few realms and types, and many documents of each.
+@lru_cache(maxsize=512)
+def _is_realm(text: str) -> bool:
+    return REALM.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=512)
+def _is_type(text: str) -> bool:
+    return ENTITY_TYPE.fullmatch(text) is not None
+
+
+def _no_token(path: str, given: Any, rule: re.Pattern[str]) -> InvalidEntity:
+    return InvalidEntity(path, f"{_shown(given)} is not a token {rule.pattern}")
+
+
+def _offset(text: str) -> int:
+    """An RFC 3339 offset from UTC in milliseconds."""
+    if text in ("Z", "z"):
+        return 0
     hours, minutes = int(text[1:3]), int(text[4:6])
     if hours > 23 or minutes > 59:
         raise ValueError("no such offset from UTC")
-    shift = timedelta(hours=hours, minutes=minutes)
-    return -shift if text[0] == "-" else shift
+    return (hours * 60 + minutes) * (-60_000 if text[0] == "-" else 60_000)
 
 
 def _kind(value: Any) -> str:
@@ -394,9 +468,9 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as one short line of JSON for an error's text; hostile characters come escaped."""
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        text = ascii(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    """A scalar as one short line of JSON for an error's text, hostile characters escaped; of anything else its kind."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= 80 else value[:80] + "…")
+    if isinstance(value, (int, float)) and abs(value) < 1e300:
+        return json.dumps(value)
+    return _kind(value)

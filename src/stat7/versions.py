@@ -1,4 +1,4 @@
-"""Which head moves a batch of versions asks for: the rule of put, step 4, decided without touching a store.
+"""Which head moves a batch of versions asks for: the rule of put, step 4.
 
 Given the current head of each id and the chain of versions behind it, every record of the batch is either applied (its
 id's head moves to it), known (it is the head or one of its ancestors: the head stays) or in conflict.
@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stat7.address import Address
+from stat7.errors import Corrupt
 from stat7.record import Record
-from stat7.stores.base import HeadMove
+from stat7.stored import get_each, previous_of
+from stat7.stores.base import HeadMove, Store
 
 
 class Decision(NamedTuple):
@@ -19,6 +21,13 @@ class Decision(NamedTuple):
 
     moves: list[HeadMove]
     conflicts: dict[Address, Address]
+
+
+class Ancestors(NamedTuple):
+    """For each id what was met behind its head, or the damage that ended the walk."""
+
+    behind: dict[str, set[Address]]
+    damaged: dict[str, Corrupt]
 
 
 def group_by_id(records: Iterable[Record]) -> dict[str, dict[Address, Record]]:
@@ -29,14 +38,43 @@ def group_by_id(records: Iterable[Record]) -> dict[str, dict[Address, Record]]:
     return groups
 
 
-def needs_ancestors(group: Mapping[Address, Record], head: Address | None) -> bool:
-    """Whether judging this id's records takes the chain of versions behind its head."""
+def unplaced(group: Mapping[Address, Record], head: Address | None) -> set[Address]:
+    """Those of an id's records that only the chain of versions behind its head can judge.
+
+    The others are the head, replace it, or follow the judgement on the record that they replace.
+    """
     if head is None:
-        return False
-    return any(
-        address != head and record.previous != head and record.previous not in group
+        return set()
+    return {
+        address
         for address, record in group.items()
-    )
+        if address != head and record.previous != head and record.previous not in group
+    }
+
+
+def find_ancestors(store: Store, wanted: Mapping[str, tuple[Address, set[Address]]]) -> Ancestors:
+    """Walk from a head of each id through `previous`, all ids in step; the first version not stored is met too.
+
+    `wanted` gives for each id where to begin and what to look for: its walk ends early when all of that was met.
+    """
+    behind: dict[str, set[Address]] = {id: set() for id in wanted}
+    damaged: dict[str, Corrupt] = {}
+    frontier = {id: head for id, (head, _) in wanted.items()}
+    while frontier:
+        held = get_each(store, list(frontier.values()))
+        following: dict[str, Address] = {}
+        for id, address in frontier.items():
+            try:
+                previous = previous_of(id, address, held.get(address))
+            except Corrupt as error:
+                damaged[id] = error
+                continue
+            if previous is not None:
+                behind[id].add(previous)
+                if not wanted[id][1] <= behind[id]:
+                    following[id] = previous
+        frontier = following
+    return Ancestors(behind, damaged)
 
 
 def decide(
@@ -46,14 +84,14 @@ def decide(
 ) -> Decision:
     """Apply each id's records in chain order to its head.
 
-    `ancestors[id]` holds the addresses reachable from the head of `id` through `previous`, the first missing one included;
-    it is needed only where `needs_ancestors` says so.
+    `ancestors[id]` holds the addresses reachable from the head of `id` through `previous`, the first missing one
+    included; it is needed only where `unplaced` says so.
     """
     moves: list[HeadMove] = []
     conflicts: dict[Address, Address] = {}
     for id, group in groups.items():
         before = head = heads.get(id)
-        behind = set(ancestors.get(id, ()))
+        behind = _extended(ancestors.get(id, ()), head, group)
         for record in _in_chain_order(group):
             if head is None or head == record.previous:
                 if head is not None:
@@ -66,6 +104,19 @@ def decide(
         if head is not None and head != before:
             moves.append(HeadMove(id, before, head))
     return Decision(moves, conflicts)
+
+
+def _extended(known: Iterable[Address], head: Address | None, group: Mapping[Address, Record]) -> set[Address]:
+    """What is behind the head, once the batch's own records have supplied links that are missing in the store."""
+    behind = set(known)
+    reached = [address for address in group if address == head or address in behind]
+    while reached:
+        previous = group[reached.pop()].previous
+        if previous is not None and previous not in behind:
+            behind.add(previous)
+            if previous in group:
+                reached.append(previous)
+    return behind
 
 
 def _in_chain_order(group: Mapping[Address, Record]) -> list[Record]:

@@ -30,11 +30,15 @@ def put(document: Path, attachments: tuple[Path, ...], as_json: bool, store: str
       echo '{"stat7":1,…}' | stat7 put -
     """
     data = read_document(document)
-    from stat7.importers.attach import attach
     from stat7.repository import to_record
 
     with open_repository(store, files, create=True) as repo:
-        record = to_record(attach(repo, data, attachments) if attachments else data)
+        if attachments:
+            from stat7.importers.attach import attach
+
+            record = to_record(attach(repo, data, attachments))
+        else:
+            record = to_record(data)
         (result,) = repo.put_many([record])
         if result.error is not None:
             raise result.error

@@ -38,12 +38,14 @@ def note(text: str) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: frozenset[str] = frozenset()
 ) -> int:
-    """A table on a terminal, tab-separated lines otherwise; returns the number of rows. `right` holds numeric columns."""
-    cells = [[plain(str(cell)) for cell in row] for row in rows]
+    """A table on a terminal, tab-separated lines elsewhere; returns the rows written. `right` names numeric columns."""
+    cells = ([plain(str(cell)) for cell in row] for row in rows)
     if not sys.stdout.isatty():
+        written = 0
         for row in cells:
             click.echo("\t".join(row))
-        return len(cells)
+            written += 1
+        return written
     from rich.console import Console
     from rich.table import Table
 
@@ -53,7 +55,7 @@ def print_table(
     for row in cells:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     Console().print(table)
-    return len(cells)
+    return table.row_count
 
 
 @contextmanager

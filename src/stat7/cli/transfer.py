@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -50,7 +50,7 @@ def export(
 
 
 @contextmanager
-def _target(path: Path) -> Iterator[IO[bytes]]:
+def _target(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is complete, or standard output."""
     if str(path) == "-":
         yield sys.stdout.buffer
@@ -62,7 +62,7 @@ def _target(path: Path) -> Iterator[IO[bytes]]:
         raise click.UsageError(f"can't write {plain(str(path))}: {error.strerror}") from None
     try:
         with opened as target:
-            yield target  # type: ignore[misc]
+            yield cast("BinaryIO", target)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ Source: TypeAlias = bytes | BinaryIO | Path | Iterable[bytes]
 
 
 class StoredFile(NamedTuple):
-    """A stored file: its SHA-256 (64 lowercase hex), size in bytes, and when it was stored or last renewed (ms since 1970)."""
+    """A stored file: SHA-256 (64 lowercase hex), size in bytes, when it was stored or last renewed (ms since 1970)."""
 
     sha256: str
     size: int
@@ -25,10 +25,10 @@ class StoredFile(NamedTuple):
 
 
 class FileStore(Protocol):
-    """Bytes by their SHA-256. Durable when `put` returns; verified before they leave. Raises only errors of stat7.errors.
+    """Bytes by their SHA-256. Durable when `put` returns, verified before they leave. Raises errors of stat7.errors.
 
     A name that is not 64 lowercase hex digits raises InvalidQuery("sha256", …), or InvalidEntity where it comes with
-    something to store. `sha256` names a withdrawn file: `put`, `replace` and `open` raise Gone, the others leave it alone.
+    something to store. For a withdrawn file `put`, `replace` and `open` raise Gone; the others do nothing to it.
     """
 
     name: str
@@ -71,16 +71,21 @@ class FileStore(Protocol):
         ...
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
-        """Erase these files at once and keep the notices (`address` is the SHA-256); unknown ones too; the first notice wins."""
+        """Erase these files at once and keep the notices (`address` is the SHA-256); the first notice of a file wins.
+
+        Files that were never stored can be withdrawn ahead. Done again, it completes one that was cut off.
+        """
         ...
 
     def delete(self, names: Sequence[str], older_than: int | None = None) -> set[str]:
-        """Erase files (for gc alone); with `older_than` (ms since 1970) only those whose time is older, looked at again just
-        before. Returns those erased; unknown ones are ignored."""
+        """Erase files (for gc alone); returns those erased, unknown ones are ignored.
+
+        With `older_than` (ms since 1970) only those whose time is older, looked at again just before.
+        """
         ...
 
     def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
-        """Every stored file and notice, ordered by SHA-256, page by page. A cursor that no scan gave raises InvalidQuery."""
+        """Every stored file and notice, ordered by SHA-256, page by page; raises InvalidQuery for a foreign cursor."""
         ...
 
     def sweep(self, older_than: int) -> int:

@@ -1,29 +1,22 @@
 """Changes to a folder that survive a power cut, and the one place where errors of the operating system become ours.
 
-The protocol: write a temporary file in the same file system, fsync it, rename it to its name, fsync the folder that got the
-name. Without the last step the name itself can be lost, though rename has returned.
+The protocol: write a temporary file in the same file system, fsync it, rename it to its name, fsync the folder that got
+the name. Without the last step the name itself can be lost, though rename has returned.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from importlib import import_module
 from types import TracebackType
 
 from stat7.errors import ConfigError, Stat7Error, StoreFull, Unavailable
-
-try:
-    from fcntl import fcntl
-
-    # On macOS fsync stops at the drive's cache; this goes through it.
-    from fcntl import F_FULLFSYNC as _FULL_FSYNC  # type: ignore[attr-defined,unused-ignore]
-except ImportError:
-    _FULL_FSYNC = None
 
 TEMPORARY = "incoming-"
 """What the names of temporary files begin with."""
@@ -36,6 +29,10 @@ def _codes(*names: str) -> frozenset[int]:
 _FULL = _codes("ENOSPC", "EDQUOT", "EFBIG")
 _DENIED = _codes("EACCES", "EPERM", "EROFS")
 _MISPLACED = _codes("ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "ELOOP", "ENAMETOOLONG", "ENOTEMPTY")
+_WINDOWS = os.name == "nt"
+_WINDOWS_IN_USE = (32, 33)  # sharing violation, lock violation: errno calls both EACCES
+# Without O_NONBLOCK a pipe standing in place of a file would stop the reader for ever; on files it changes nothing.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_FOLDER_FSYNC = _codes("EINVAL", "ENOTSUP", "EOPNOTSUPP", "EBADF", "ENOSYS")
 _NO_LINKS = _codes("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV")
 
@@ -46,11 +43,15 @@ def translate(error: OSError, folder: str | os.PathLike[str]) -> Stat7Error:
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return StoreFull(f"{where}: {reason}; free some space there, or move the folder to a larger disk")
+    if getattr(error, "winerror", None) in _WINDOWS_IN_USE:
+        return Unavailable(f"{where}: {reason}; another program uses the file, try again when it is done")
     if error.errno in _DENIED:
         return ConfigError(f"{where}: {reason}; give this user the right to read and write in it")
     if error.errno in _MISPLACED:
         named = f" ({error.filename})" if error.filename else ""
-        return ConfigError(f"{where}: {reason}{named}; check the path: the folder above it must exist, and it must be a folder")
+        return ConfigError(
+            f"{where}: {reason}{named}; check the path: the folder above it must exist, and it must be a folder"
+        )
     return Unavailable(f"{where}: {reason}; check the disk, then try again")
 
 
@@ -63,19 +64,32 @@ def translated(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise translate(error, folder) from error
 
 
+def _find_full_fsync() -> Callable[[int], object] | None:
+    try:
+        fcntl = import_module("fcntl")
+        command = fcntl.F_FULLFSYNC
+    except (ImportError, AttributeError):
+        return None
+    return lambda descriptor: fcntl.fcntl(descriptor, command)
+
+
+# On macOS fsync stops at the drive's cache, and this goes through it.
+_full_fsync = _find_full_fsync()
+
+
 def fsync_file(descriptor: int) -> None:
-    """Bring what was written to an open file to the disk."""
-    if _FULL_FSYNC is not None:
+    """Bring what was written to an open file to the disk. Raises OSError."""
+    if _full_fsync is not None:
         # Not every file system knows it; fsync is what remains there.
         with suppress(OSError):
-            fcntl(descriptor, _FULL_FSYNC)
+            _full_fsync(descriptor)
             return
     os.fsync(descriptor)
 
 
 def fsync_folder(folder: str) -> bool:
     """Bring the names in a folder to the disk; False where the system knows no such thing. Raises OSError."""
-    if os.name == "nt":
+    if _WINDOWS:
         return False
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -112,17 +126,46 @@ def remove(path: str) -> bool:
     return True
 
 
+def temporary_path(folder: str) -> str:
+    """A path in `folder` that nothing bears yet; `TEMPORARY` begins its name."""
+    return os.path.join(folder, TEMPORARY + os.urandom(8).hex())
+
+
+def open_regular(path: str) -> io.FileIO:
+    """Open a file for reading; raises OSError, also for a folder, pipe or device standing in its place."""
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EISDIR, "not a file", path)
+    return io.FileIO(descriptor, "rb")
+
+
+def list_folder(folder: str) -> list[str]:
+    """The names in a folder, in no order; none if it is missing. Raises OSError."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def modified(path: str) -> int:
+    """The modification time, ms since 1970. Raises OSError."""
+    return os.stat(path).st_mtime_ns // 1_000_000
+
+
 class TemporaryFile:
-    """A new file in `folder` with a name of its own; erased when the block ends, unless it was placed. Raises OSError."""
+    """A new file in `folder` with a name of its own; erased when the block ends unless placed. Raises OSError."""
 
     def __init__(self, folder: str) -> None:
-        self.path = os.path.join(folder, TEMPORARY + os.urandom(8).hex())
-        self._file = open(self.path, "xb", buffering=0)
+        self.path = temporary_path(folder)
+        self._file = io.FileIO(self.path, "xb")
 
     def __enter__(self) -> TemporaryFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
         if self.path:
             with suppress(OSError):
@@ -151,7 +194,7 @@ class TemporaryFile:
     def place_first(self, target: str) -> bool:
         """Give the finished file its name, unless something bears it already; returns whether it was given."""
         try:
-            if os.name == "nt":
+            if _WINDOWS:
                 os.rename(self.path, target)
                 self.path = ""
             else:

@@ -1,9 +1,9 @@
-"""The bytes given to `FileStore.put`, whatever they come from, as pieces of one chunk in a buffer that is used again."""
+"""The bytes given to `FileStore.put`, whatever they come from, as pieces of one chunk in a buffer used again."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -12,22 +12,26 @@ from stat7.files.base import CHUNK, Source
 
 _Fill: TypeAlias = Callable[[memoryview], int]
 """Writes bytes into the front of a view and returns how many; 0 only at the end of the source."""
+_END = object()
 
 
-def pieces(source: Source) -> Iterator[memoryview]:
+def pieces(source: Source) -> Generator[memoryview, None, None]:
     """The source in order: views of exactly CHUNK bytes, the last one 1 to CHUNK; none for an empty source.
 
     A view is valid only until the next one is asked for. A path that can't be read, and anything that does not give
     bytes, raises InvalidEntity("source", …); an error of an open file or iterable comes through as it is.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        yield from _slices(memoryview(source).cast("B"))
-    elif isinstance(source, PathLike):
-        yield from _from_path(source)
-    elif isinstance(source, str) or not hasattr(source, "__iter__"):
-        raise InvalidEntity("source", f"must be a Path, an open binary file or blocks of bytes, not {type(source).__name__}")
+    given: Any = source
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        yield from _slices(memoryview(given).cast("B"))
+    elif isinstance(given, PathLike):
+        yield from _from_path(given)
+    elif isinstance(given, str) or not (hasattr(given, "read") or hasattr(given, "__iter__")):
+        raise InvalidEntity(
+            "source", f"must be a Path, an open binary file or blocks of bytes, not {type(source).__name__}"
+        )
     else:
-        yield from _filled(_filler(source))
+        yield from _filled(_filler(given))
 
 
 def _slices(view: memoryview) -> Iterator[memoryview]:
@@ -68,20 +72,22 @@ def _from_readinto(readinto: Callable[[memoryview], int | None]) -> _Fill:
     def fill(view: memoryview) -> int:
         count = readinto(view)
         if count is None:
-            raise InvalidEntity("source", "is not ready to be read; give a stream that waits for its bytes (blocking mode)")
+            raise InvalidEntity(
+                "source", "is not ready to be read; give a stream that waits for its bytes (blocking mode)"
+            )
         return count
 
     return fill
 
 
-def _from_blocks(blocks: Iterator[bytes]) -> _Fill:
+def _from_blocks(blocks: Iterator[object]) -> _Fill:
     rest = memoryview(b"")
 
     def fill(view: memoryview) -> int:
         nonlocal rest
         while not rest:
-            block = next(blocks, None)
-            if block is None:
+            block = next(blocks, _END)
+            if block is _END:
                 return 0
             rest = _bytes_of(block)
         count = min(len(rest), len(view))

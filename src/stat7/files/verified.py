@@ -1,12 +1,12 @@
 """Hashing while bytes stream in, and checking them before they stream out: what every store of files shares.
 
-`FileHash` takes the bytes given to `put` and knows their SHA-256 and their chunk table. `open_verified` reads back through a
-`RawFile`, the few things a store must be able to do with one stored file, and lets nothing unverified leave.
+`FileHash` takes the bytes given to `put` and knows their SHA-256 and their chunk table. `open_verified` reads back
+through a `RawFile`, the few things a store must be able to do with one stored file, and lets nothing unverified leave.
 
-A file of at most CHUNK bytes is read whole and checked by its SHA-256. For a larger one the table of chunk digests finds
-damage in each chunk before that chunk leaves, in whole reads as in ranges; a whole read is checked by SHA-256 as well. The
-table never overrules the SHA-256: where it is missing, damaged itself or disagrees with the bytes, the whole file is read
-and checked first, and the table made anew.
+A file of at most CHUNK bytes is read whole and checked by its SHA-256. For a larger one the table of chunk digests
+finds damage in each chunk before that chunk leaves, in whole reads as in ranges; a whole read is checked by SHA-256 as
+well. The table never overrules the SHA-256: where it is missing, damaged itself or disagrees with the bytes, the whole
+file is read and checked first, and the table made anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Protocol
 
 from xxhash import xxh3_128_digest
 
-from stat7.address import digest, is_address
+from stat7.address import digest
 from stat7.errors import Corrupt, InvalidEntity, InvalidQuery, Stat7Error
 from stat7.files.base import CHUNK
 
@@ -31,23 +31,9 @@ _DIGEST_SIZE = 16
 _SEAL_SIZE = 32
 
 
-def require_name(sha256: str) -> str:
-    """Return `sha256` if it is 64 lowercase hex digits, else raise InvalidQuery("sha256", …)."""
-    if not is_address(sha256):
-        raise InvalidQuery("sha256", f"must be 64 lowercase hex digits, not {ascii(sha256)[:80]}")
-    return sha256
-
-
-def require_digest(sha256: str, path: str = "sha256") -> str:
-    """`require_name` for what is to be stored: raises InvalidEntity(path, …)."""
-    if not is_address(sha256):
-        raise InvalidEntity(path, f"must be 64 lowercase hex digits, not {ascii(sha256)[:80]}")
-    return sha256
-
-
 @dataclass(frozen=True, slots=True)
 class ChunkTable:
-    """The xxh3-128 digests (16 bytes each, in order) of the CHUNK-sized pieces of one file; the last piece may be shorter.
+    """The xxh3-128 digests (16 bytes each, in order) of the CHUNK-sized pieces of one file; the last may be shorter.
 
     Stored as: magic `stat7chk`, version and chunk size (uint32), file size (uint64), the file's SHA-256 (32 bytes), the
     digests, and a seal: the SHA-256 of all before it. Numbers are big-endian.
@@ -82,7 +68,7 @@ def chunk_count(size: int) -> int:
 
 
 class FileHash:
-    """SHA-256, size and chunk digests of bytes given piece by piece: each of exactly CHUNK bytes, the last may be shorter."""
+    """SHA-256, size and chunk digests of bytes given in pieces of exactly CHUNK bytes, the last may be shorter."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -162,7 +148,7 @@ def open_verified(raw: RawFile, start: int = 0, end: int | None = None) -> Itera
 
 
 def rebuild_table(raw: RawFile) -> ChunkTable:
-    """Read the whole of `raw`, make its chunk table anew and store it; raises Corrupt if the bytes don't hash to its name."""
+    """Read the whole of `raw`, make its chunk table anew and store it; raises Corrupt if it hashes to another name."""
     taken = FileHash()
     for piece in _rechunked(raw.read(0, raw.size)):
         taken.update(piece)
@@ -181,7 +167,7 @@ def _small(raw: RawFile, start: int, end: int | None) -> Iterator[bytes]:
     return iter((data[start:end],) if start < end else ())
 
 
-def _verified(raw: RawFile, table: ChunkTable, start: int, end: int) -> Generator[bytes]:
+def _verified(raw: RawFile, table: ChunkTable, start: int, end: int) -> Generator[bytes, None, None]:
     """First an empty piece, when the first chunk has been checked; then each piece when the one after it has been."""
     whole = hashlib.sha256() if (start, end) == (0, raw.size) else None
     held = b""

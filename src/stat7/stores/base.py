@@ -1,8 +1,8 @@
-"""What a store of entities and heads must do, and the small values that pass between a store and the repository above it.
+"""What a store of entities and heads must do, and the small values that pass between it and the repository above.
 
-Everything is a batch, absence is not an error, and a cursor is opaque text that survives restarts. A store trusts what it is
-given (the repository has hashed it) and returns what it holds (the repository hashes it again). `stat7.testing` publishes
-the suites that every implementation passes. Times never order anything: heads move by compare-and-swap alone.
+Everything is a batch, absence is not an error, and a cursor is opaque text that survives restarts. A store trusts what
+it is given (the repository has hashed it) and returns what it holds (the repository hashes it again). `stat7.testing`
+publishes the suites that every implementation passes. Times never order anything: heads move by compare-and-swap alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Match(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong in a store: its kind (`index`, `document`, …), the address or name concerned, and what."""
+    """One thing that is wrong: its kind (`index`, `document`, …), the address or name concerned, and what."""
 
     kind: str
     subject: str
@@ -78,10 +78,10 @@ class Plan:
 class Capabilities:
     """What a backend is like, as data.
 
-    `max_batch`: most items that one call should carry. `atomic_put`: documents and their head moves are one transaction.
-    `consistent_find`: what was put is found at once. `durable`: what is acknowledged survives a power cut.
-    `ordered_scan`: `scan` goes in address order and `scan_heads` in some stable order. `shared`: other processes can open
-    the same store. `indexed`: the query fields served by an index.
+    `max_batch`: most items that one call should carry. `atomic_put`: documents and their head moves are one
+    transaction. `consistent_find`: what was put is found at once. `durable`: what is acknowledged survives a power
+    cut. `ordered_scan`: `scan` goes in address order and `scan_heads` in some stable order. `shared`: other processes
+    can open the same store. `indexed`: the query fields served by an index.
     """
 
     name: str
@@ -109,11 +109,14 @@ class EntityStore(Protocol):
         ...
 
     def replace(self, records: Sequence[Record]) -> None:
-        """Overwrite the stored bytes and index rows of these records, or store them anew; for repair alone. Withdrawn stays."""
+        """Overwrite the stored bytes and index rows of these records, or store them anew; what is withdrawn stays so.
+
+        For repair alone.
+        """
         ...
 
     def discard(self, addresses: Sequence[Address]) -> None:
-        """Take back documents that were just stored, with their index rows, as if they never were; unknown ones are ignored."""
+        """Take back documents just stored, with their index rows, as if they never were; unknown ones are ignored."""
         ...
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
@@ -160,7 +163,7 @@ class EntityStore(Protocol):
         ...
 
     def compact(self) -> int:
-        """Give freed space back to the disk and erase what withdrawal left there; returns bytes freed (0 if unknown)."""
+        """Give freed space back to the disk, erase what withdrawal left there; returns bytes freed (0 if unknown)."""
         ...
 
     def close(self) -> None:

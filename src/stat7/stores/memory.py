@@ -33,17 +33,6 @@ _PLACE = re.compile(
 ).search
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryConfig:
-    """`memory:` is a store of its own; `memory:NAME` is shared by all who open that name while the process runs."""
-
-    name: str = ""
-
-    def open(self) -> MemoryStore:
-        """The store that this describes."""
-        return MemoryStore(self.name)
-
-
 class _Keys:
     """The keys of a mapping in order, sorted when somebody walks them. A list that was handed out is never changed."""
 
@@ -67,8 +56,8 @@ class _Keys:
 
 
 @dataclass(slots=True)
-class _Contents:
-    """What is stored, apart from the handles that were opened on it."""
+class Contents:
+    """What is stored, apart from the handles opened on it; `files` and `naming` are the index of files, both ways."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     documents: dict[Address, bytes] = field(default_factory=dict)
@@ -81,7 +70,7 @@ class _Contents:
     marks: dict[str, str] = field(default_factory=dict)
 
 
-_named: dict[str, _Contents] = {}
+_named: dict[str, Contents] = {}
 _naming_lock = threading.Lock()
 
 
@@ -94,31 +83,32 @@ class MemoryStore:
     capabilities = Capabilities(name="memory", durable=False, shared=False, indexed=frozenset({"file"}))
 
     def __init__(self, name: str = "") -> None:
+        self.name = name
         with _naming_lock:
-            self._kept: _Contents | None = _named.setdefault(name, _Contents()) if name else _Contents()
+            self._kept: Contents | None = _named.setdefault(name, Contents()) if name else Contents()
 
     def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
         """Store what is missing, then try the moves, as one transaction."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             outcomes = [_put(kept, record) for record in records]
             return outcomes, [move.new not in kept.notices and _swap(kept, move) for move in moves]
 
     def replace(self, records: Sequence[Record]) -> None:
         """Overwrite documents by good ones; withdrawn ones stay withdrawn."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             for record in records:
                 if record.address in kept.documents:
                     _unlink(kept, record.address)
-                    kept.documents[record.address] = record.document
+                    kept.documents[record.address] = _compact(record.document)
                     _link(kept, record)
                 else:
                     _put(kept, record)
 
     def discard(self, addresses: Sequence[Address]) -> None:
         """Take documents back as if they never were; O(documents stored) a call."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             stored = [address for address in addresses if address in kept.documents]
             for address in stored:
@@ -129,20 +119,20 @@ class MemoryStore:
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
         """The documents and notices of those addresses that are known."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             found = ((address, _held(kept, address)) for address in addresses)
             return {address: held for address, held in found if held is not None}
 
     def has(self, addresses: Sequence[Address]) -> set[Address]:
         """Those of the addresses that have a document."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             return {address for address in addresses if address in kept.documents}
 
     def find(self, query: Query, cursor: str | None, limit: int) -> Page[Match]:
         """The next matches, in address order."""
-        kept = self._contents()
+        kept = self.contents()
         position = "" if cursor is None else _address_in(query.position(cursor))
         order = _candidates(kept, query)
         at = bisect_right(order, position)
@@ -154,7 +144,7 @@ class MemoryStore:
 
     def explain(self, query: Query) -> Plan:
         """Estimated from the first 1,000 candidates: addresses are uniform, so they are a random sample."""
-        kept = self._contents()
+        kept = self.contents()
         order = _candidates(kept, query)
         sample = order[:_SAMPLE]
         share = sum(1 for _ in _matches(kept, query, sample)) / max(len(sample), 1)
@@ -168,7 +158,7 @@ class MemoryStore:
 
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
         """Documents and notices in address order."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             page = _page(kept.addresses, "scan", cursor, limit)
             found = ((address, _held(kept, address)) for address in page.items)
@@ -176,13 +166,13 @@ class MemoryStore:
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that some stored document names."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             return {sha256 for sha256 in sha256s if sha256 in kept.naming}
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
         """Erase documents and keep the notices in their place."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             for notice in notices:
                 if notice.address not in kept.notices:
@@ -190,18 +180,18 @@ class MemoryStore:
 
     def check(self, cursor: str | None, limit: int) -> Page[Finding]:
         """Documents that can't be read, and differences between the index of files and the documents."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             page = _page(kept.addresses, "check", cursor, limit)
             return Page([finding for address in page.items for finding in _check(kept, address)], page.cursor)
 
     def count(self) -> int:
         """Documents stored."""
-        return len(self._contents().documents)
+        return len(self.contents().documents)
 
     def compact(self) -> int:
         """Nothing to do: what is erased is freed at once."""
-        self._contents()
+        self.contents()
         return 0
 
     def close(self) -> None:
@@ -210,32 +200,32 @@ class MemoryStore:
 
     def heads(self, ids: Sequence[str]) -> dict[str, Address]:
         """The current address of each id that has one."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             return {id: kept.heads[id] for id in ids if id in kept.heads}
 
     def swap_heads(self, moves: Sequence[HeadMove]) -> list[bool]:
         """Try each move on its own."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             return [_swap(kept, move) for move in moves]
 
     def scan_heads(self, cursor: str | None, limit: int) -> Page[tuple[str, Address]]:
         """Every head, ordered by id."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             page = _page(kept.ids, "heads", cursor, limit)
             return Page([(id, kept.heads[id]) for id in page.items], page.cursor)
 
     def marks(self) -> dict[str, str]:
         """The marks that are set."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             return dict(kept.marks)
 
     def set_mark(self, name: str, value: str | None) -> None:
         """Set a mark, or remove it by None."""
-        kept = self._contents()
+        kept = self.contents()
         with kept.lock:
             if value is None:
                 kept.marks.pop(name, None)
@@ -244,34 +234,40 @@ class MemoryStore:
 
     def diagnose(self) -> list[Check]:
         """One warning: nothing here outlives the process."""
-        self._contents()
+        self.contents()
         text = "kept in memory, lost when the process ends; use sqlite:library.db to keep it"
         return [Check("durability", "warn", text)]
 
     def disk_bytes(self) -> int | None:
         """No disk is used: 0."""
-        self._contents()
+        self.contents()
         return 0
 
-    def _contents(self) -> _Contents:
+    def contents(self) -> Contents:
+        """What lies below this handle; Unavailable once it is closed."""
         if self._kept is None:
             raise Unavailable("the memory store is closed; open it again")
         return self._kept
 
 
-def _put(kept: _Contents, record: Record) -> Outcome:
+def _put(kept: Contents, record: Record) -> Outcome:
     address = record.address
     if address in kept.notices:
         return Outcome.WITHDRAWN
     if address in kept.documents:
         return Outcome.EXISTED
-    kept.documents[address] = record.document
+    kept.documents[address] = _compact(record.document)
     kept.addresses.add(address)
     _link(kept, record)
     return Outcome.NEW
 
 
-def _swap(kept: _Contents, move: HeadMove) -> bool:
+def _compact(document: bytes) -> bytes:
+    """A copy of just the bytes: those that orjson returns stay in the 4 KiB buffer that it wrote them to."""
+    return bytes(memoryview(document))
+
+
+def _swap(kept: Contents, move: HeadMove) -> bool:
     if kept.heads.get(move.id) != move.expected:
         return False
     if move.new is None:
@@ -284,7 +280,7 @@ def _swap(kept: _Contents, move: HeadMove) -> bool:
     return True
 
 
-def _withdraw(kept: _Contents, notice: Notice) -> None:
+def _withdraw(kept: Contents, notice: Notice) -> None:
     """Keep the notice, completed from the document that it takes the place of, if there is one that can be read."""
     address = notice.address
     document = kept.documents.get(address)
@@ -302,12 +298,12 @@ def _withdraw(kept: _Contents, notice: Notice) -> None:
     kept.notices[address] = notice
 
 
-def _held(kept: _Contents, address: Address) -> bytes | Notice | None:
+def _held(kept: Contents, address: Address) -> bytes | Notice | None:
     document = kept.documents.get(address)
     return kept.notices.get(address) if document is None else document
 
 
-def _link(kept: _Contents, record: Record) -> None:
+def _link(kept: Contents, record: Record) -> None:
     if not record.files:
         return
     kept.files[record.address] = tuple({entry.sha256 for entry in record.files})
@@ -315,7 +311,7 @@ def _link(kept: _Contents, record: Record) -> None:
         kept.naming.setdefault(sha256, set()).add(record.address)
 
 
-def _unlink(kept: _Contents, address: Address) -> None:
+def _unlink(kept: Contents, address: Address) -> None:
     """Take a document out of the index of files, by what the index says: the document may be damaged."""
     for sha256 in kept.files.pop(address, ()):
         kept.naming[sha256].discard(address)
@@ -331,7 +327,7 @@ def _read(address: Address, document: bytes) -> Record | None:
         return None
 
 
-def _candidates(kept: _Contents, query: Query) -> list[Address]:
+def _candidates(kept: Contents, query: Query) -> list[Address]:
     """The addresses that `find` has to look at, in order."""
     with kept.lock:
         if query.file is not None:
@@ -339,7 +335,7 @@ def _candidates(kept: _Contents, query: Query) -> list[Address]:
         return kept.addresses.ordered()
 
 
-def _matches(kept: _Contents, query: Query, addresses: Iterable[Address]) -> Iterator[Record]:
+def _matches(kept: Contents, query: Query, addresses: Iterable[Address]) -> Iterator[Record]:
     """The records that match; documents that were withdrawn or discarded meanwhile are passed over."""
     passes = _sieve(query)
     for address in addresses:
@@ -405,7 +401,7 @@ def _at_least_one(limit: int) -> int:
     return limit
 
 
-def _check(kept: _Contents, address: Address) -> Iterator[Finding]:
+def _check(kept: Contents, address: Address) -> Iterator[Finding]:
     document = kept.documents.get(address)
     if document is None:
         return

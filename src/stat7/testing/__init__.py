@@ -6,15 +6,31 @@ class TestMyStore(EntityStoreSuite, HeadStoreSuite):
     def make_store(self, tmp_path):
         return MyStore(tmp_path / "data")
 
-More hooks (reopen, looking and meddling below the store) are described in store_suite.py. Needs the extra `testing`.
+More hooks (reopen, looking and meddling below the store) are described in store_suite.py and file_suite.py. model.py
+and file_model.py hold the reference models and the state machines, strategies.py what Hypothesis needs to make
+entities and queries, samples.py records made without it. Needs the extra `testing`.
 """
 
 import pytest
 
 # Before the suites are imported, so that their failed assertions show the values compared.
-pytest.register_assert_rewrite("stat7.testing")
+pytest.register_assert_rewrite(
+    f"{__name__}.store_suite",
+    f"{__name__}.entity_store_suite",
+    f"{__name__}.withdrawal_suite",
+    f"{__name__}.collision_suite",
+    f"{__name__}.find_suite",
+    f"{__name__}.head_store_suite",
+    f"{__name__}.model",
+    f"{__name__}.file_suite",
+    f"{__name__}.file_store_suite",
+    f"{__name__}.file_damage_suite",
+    f"{__name__}.file_withdrawal_suite",
+    f"{__name__}.file_model",
+)
 
 from stat7.testing.entity_store_suite import EntityStoreSuite  # noqa: E402
+from stat7.testing.file_store_suite import FileStoreSuite  # noqa: E402
 from stat7.testing.head_store_suite import HeadStoreSuite  # noqa: E402
 
-__all__ = ["EntityStoreSuite", "HeadStoreSuite"]
+__all__ = ["EntityStoreSuite", "FileStoreSuite", "HeadStoreSuite"]

@@ -1,4 +1,4 @@
-"""Valid records made by hand and at random (seeded, without Hypothesis), chosen to meet the traps that stores fall into."""
+"""Valid records made by hand and at random (seeded, without Hypothesis), chosen to meet the traps stores fall into."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ WITHDRAWN_AT: Final = "2026-02-03T04:05:06.789Z"
 
 HOSTILE_IDS: Final = (
     "a", "A", "a ", " a", "ä", "Ä", "ß", "ss", "İ", "ı", "i", "ﬁ", "fi",
-    "'; DROP TABLE documents; --", '"quoted"', "back\\slash", "100%", "under_score", "underXscore", "*", "?", "[a]", "$a",
-    "..", "../../etc/passwd", "null", "0", "1e5", "1", "01", "{}", "a,b", "a..b", "a/b", "a#b", "a=b&c", "a:b", "%41", "a+b",
+    "'; DROP TABLE documents; --", '"quoted"', "back\\slash", "100%", "under_score", "underXscore", "*", "?", "[a]",
+    "$a", "..", "../../etc/passwd", "null", "0", "1e5", "1", "01", "{}", "a,b", "a..b", "a/b", "a#b", "a=b&c", "a:b",
+    "%41", "a+b",
     '","density":1,"horizon":"peak","lineage":1,"realm":"void","resonance":1,"velocity":1},"created_at":',
     "\ufeffmark", "\u202eright to left", "a\u200bb", "\u2028", "\u00a0", "\ue000", "\uffff", "\U00010000", "\U0010ffff",
     "😀", "x" * 255, "x" * 256, "😀" * 64,
@@ -41,7 +42,8 @@ def sample(id: str = "sample", **facts: Any) -> Record:
     Raises InvalidEntity for facts that break a rule.
     """
     coordinates: dict[str, Any] = {
-        "realm": "data", "lineage": 0, "adjacency": [], "horizon": "genesis", "resonance": 0, "velocity": 0, "density": 0,
+        "realm": "data", "lineage": 0, "adjacency": [], "horizon": "genesis",
+        "resonance": 0, "velocity": 0, "density": 0,
     }  # fmt: skip
     document: dict[str, Any] = {
         "stat7": 1, "id": id, "entity_type": "sample", "created_at": None, "coordinates": coordinates,
@@ -82,13 +84,13 @@ def forge(record: Record, address: bytes | Address) -> Record:
 
 
 def random_records(seed: int, count: int) -> list[Record]:
-    """`count` distinct records whose facts come from small pools of awkward values; the same seed gives the same records."""
+    """`count` distinct records of facts from small pools of awkward values; the same seed gives the same records."""
     source = random.Random(seed)
     return [_random_record(source, f"{source.choice(HOSTILE_IDS)[:40]}{number}") for number in range(count)]
 
 
 def random_queries(seed: int, count: int, records: Sequence[Record]) -> list[Query]:
-    """`count` queries of one to five predicates around the facts of some of the records, so that most find something."""
+    """`count` queries of one to five predicates around the facts of some of the records: most find something."""
     source = random.Random(seed)
     return [_random_query(source, source.choice(records)) for _ in range(count)]
 

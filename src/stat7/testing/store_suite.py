@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class StoreSuite:
-    """Base of the suites. Subclass a suite in a test module as `class TestYours(EntityStoreSuite)` and give `make_store`.
+    """Base of the suites. Subclass one in a test module as `class TestYours(EntityStoreSuite)` and give `make_store`.
 
     The other hooks are optional; tests that need one you can't give are skipped and say which.
     """
@@ -36,14 +36,16 @@ class StoreSuite:
         raise NotImplementedError("a conformance suite needs make_store(tmp_path)")
 
     def reopen(self, store: Store) -> Store:
-        """Close this handle and open the same data again, as after a restart of the program."""
+        """Close this handle and open the same data again, as after a restart of the program (durable stores must)."""
+        if store.capabilities.durable:
+            pytest.fail("a store that calls itself durable needs the hook `reopen`, which shows it")
         _skip("reopen")
 
     def settle(self, store: Store) -> None:
         """Wait until what was put can be found, where `capabilities.consistent_find` is False."""
 
     def raw_document(self, store: Store, address: Address) -> bytes | None:
-        """The document's bytes as they stand below the store (read by other means than `get`); None if there are none."""
+        """The document's bytes as they stand below the store (read by other means than `get`), None if erased."""
         _skip("raw_document")
 
     def damage(self, store: Store, address: Address, data: bytes) -> None:
@@ -51,7 +53,7 @@ class StoreSuite:
         _skip("damage")
 
     def damage_index(self, store: Store, address: Address) -> None:
-        """Remove or falsify, below the store, an index row of this document, which has neighbours, files and coordinates."""
+        """Remove or falsify, below the store, an index row of this document, which has neighbours and files."""
         _skip("damage_index")
 
     @property
@@ -79,9 +81,9 @@ def put_all(store: Store, records: Sequence[Record]) -> list[Outcome]:
     return [outcome for at in range(0, len(records), size) for outcome in store.put(records[at : at + size])[0]]
 
 
-def find_all(store: Store, query: Query, size: int = 100) -> list[Match]:
-    """Every match, walking pages of `size`."""
-    return list(walk(lambda cursor: store.find(query, cursor, size), size))
+def find_all(store: Store, query: Query, size: int = 100, start: str | None = None) -> list[Match]:
+    """Every match (after the cursor `start`, if given), walking pages of `size`."""
+    return list(walk(lambda cursor: store.find(query, cursor or start, size), size))
 
 
 def scan_all(store: Store, size: int = 100) -> list[tuple[Address, bytes | Notice]]:
@@ -100,7 +102,7 @@ def check_all(store: Store) -> list[Finding]:
 
 
 def walk(fetch: Callable[[str | None], Page[Item]], size: int | None) -> Iterator[Item]:
-    """The items of all pages, fetched as they are asked for. Fails on pages over `size` and on cursors that come again."""
+    """The items of all pages, fetched as they are asked for. Fails on pages over `size` and cursors that come again."""
     page = fetch(None)
     seen: set[str] = set()
     while True:
@@ -114,7 +116,7 @@ def walk(fetch: Callable[[str | None], Page[Item]], size: int | None) -> Iterato
 
 
 def race(threads: int, work: Callable[[int], Item]) -> list[Item]:
-    """Run `work(number)` in that many threads which start together; their results in order. An error in one is raised."""
+    """Run `work(number)` in that many threads that start together; their results in order. Errors are raised."""
     barrier = threading.Barrier(threads)
 
     def run(number: int) -> Item:

@@ -1,0 +1,32 @@
+"""The notice that stays in place of a withdrawn file, as a store of files keeps it: canonical JSON of its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stat7.canonical import canonicalize, parse_canonical
+from stat7.errors import Corrupt, InvalidEntity
+from stat7.record import Notice
+
+
+def encode_notice(notice: Notice) -> bytes:
+    """The bytes to keep: {"address", "case", "id", "previous", "reason", "withdrawn_at"}."""
+    return canonicalize(notice._asdict())
+
+
+def decode_notice(data: bytes, sha256: str) -> Notice:
+    """The notice of the file `sha256` from what `encode_notice` gave; raises Corrupt if it is damaged or of another."""
+    try:
+        fields = parse_canonical(data)
+    except InvalidEntity:
+        fields = None
+    if not _is_notice(fields) or fields["address"] != sha256:
+        raise Corrupt(sha256, "its withdrawal notice can't be read")
+    return Notice(**fields)
+
+
+def _is_notice(fields: Any) -> bool:
+    if not isinstance(fields, dict) or fields.keys() != set(Notice._fields):
+        return False
+    optional = ("id", "previous")
+    return all(isinstance(value, str) or (value is None and name in optional) for name, value in fields.items())

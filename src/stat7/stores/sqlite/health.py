@@ -1,0 +1,146 @@
+"""What `doctor` asks: is it durable, whole, on a disk of this machine, with room left? And giving space back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from stat7.errors import Unavailable
+from stat7.stores.base import Check
+from stat7.stores.sqlite.connection import CROWDED_PAGES, PAGE_SIZE, Transaction, fetch, pragma
+from stat7.stores.sqlite.schema import SCHEMA_VERSION, build_indexes, missing_indexes
+
+_MIB: Final = 2**20
+_LITTLE_LEFT: Final = 1024 * _MIB
+_TOO_LITTLE_LEFT: Final = 100 * _MIB
+_MOUNTS: Final = Path("/proc/self/mounts")
+_REMOTE: Final = {
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs", "lustre", "gpfs", "beegfs",
+    "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
+    "fuse.rclone", "fuse.gcsfuse", "fuse.davfs2", "fuse.cephfs", "fuse.juicefs",
+}  # fmt: skip
+
+
+def size(path: str) -> int:
+    """Bytes of the database, its write-ahead log and the log's index."""
+    return sum(_file_size(path + suffix) for suffix in ("", "-wal", "-shm"))
+
+
+def compact(connection: apsw.Connection, path: str) -> None:
+    """Build missing indexes, rewrite the file without free pages, and copy the log back until nothing is left in it.
+
+    Raises Unavailable if somebody reads an old snapshot: what was erased is then still in the log or the file.
+    """
+    with Transaction(connection, "BEGIN IMMEDIATE"):
+        build_indexes(connection)
+    # Windows can't shorten a file that is mapped into memory.
+    mapped = pragma(connection, "mmap_size")
+    pragma(connection, "mmap_size", 0)
+    try:
+        connection.execute("VACUUM")
+        busy = fetch(connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+    finally:
+        pragma(connection, "mmap_size", mapped)
+    if busy:
+        raise Unavailable(f"somebody reads {path}, so that its old bytes can't be erased yet; compact again later")
+
+
+def diagnose(connection: apsw.Connection, path: str) -> list[Check]:
+    """One Check for each thing that can be wrong with a database file and its surroundings."""
+    return [
+        Check("sqlite", "ok", f"SQLite {apsw.sqlite_lib_version()} through apsw {apsw.apsw_version()}"),
+        _schema(connection),
+        _journal(connection),
+        _durability(connection),
+        _indexes(connection),
+        _file_system(path),
+        _space(path),
+        _log(path),
+    ]
+
+
+def _schema(connection: apsw.Connection) -> Check:
+    version = pragma(connection, "user_version")
+    if version == SCHEMA_VERSION:
+        return Check("schema", "ok", f"version {version}, the latest")
+    return Check(
+        "schema", "fail", f"version {version} is not {SCHEMA_VERSION}, which this stat7 writes; reopen the store"
+    )
+
+
+def _journal(connection: apsw.Connection) -> Check:
+    mode = pragma(connection, "journal_mode")
+    if mode == "wal":
+        return Check("journal", "ok", "write-ahead log")
+    text = f"journal_mode is {mode}, not wal: a power cut may lose what was acknowledged; close all users and reopen it"
+    return Check("journal", "fail", text)
+
+
+def _durability(connection: apsw.Connection) -> Check:
+    if pragma(connection, "synchronous") == 2:
+        return Check("durability", "ok", "synchronous=FULL: what is acknowledged survives a power cut")
+    text = "sync=normal: a power cut may lose acknowledged writes of the last moments; open with sync=full to keep them"
+    return Check("durability", "warn", text)
+
+
+def _indexes(connection: apsw.Connection) -> Check:
+    missing = missing_indexes(connection)
+    if not missing:
+        return Check("indexes", "ok", "all present")
+    return Check("indexes", "fail", f"missing: {', '.join(missing)}; `stat7 gc --compact` builds them anew")
+
+
+def _file_system(path: str) -> Check:
+    kind = file_system(path)
+    if kind in _REMOTE:
+        text = f"the database is on {kind}: SQLite's log needs a local disk, else it may be damaged; move it there"
+        return Check("file system", "warn", text)
+    return Check("file system", "ok", kind or "not known on this system")
+
+
+def _space(path: str) -> Check:
+    free = shutil.disk_usage(os.path.dirname(path)).free
+    text = f"{free // _MIB:,} MiB free"
+    if free < _TOO_LITTLE_LEFT:
+        return Check("disk", "fail", f"{text}: puts will soon be refused; free some disk space")
+    if free < _LITTLE_LEFT:
+        return Check("disk", "warn", f"{text}: free some disk space before long")
+    return Check("disk", "ok", text)
+
+
+def _log(path: str) -> Check:
+    length = _file_size(path + "-wal")
+    if length <= CROWDED_PAGES * PAGE_SIZE * 5 // 4:
+        return Check("log", "ok", f"{length // _MIB:,} MiB")
+    text = (
+        f"the log has grown to {length // _MIB:,} MiB, because somebody keeps reading; close long reads, then compact"
+    )
+    return Check("log", "warn", text)
+
+
+def file_system(path: str, mounts: Path = _MOUNTS) -> str:
+    """The type of the file system that holds `path`, "" where the system doesn't tell (all but Linux)."""
+    try:
+        lines = mounts.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    best = kind = ""
+    for line in lines:
+        _, point, found, *_ = line.split(" ")
+        point = point.encode("latin-1", "replace").decode("unicode_escape") if "\\" in point else point
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # Of mounts on one point the last one is on top.
+        if inside and len(point) >= len(best):
+            best, kind = point, found
+    return kind
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

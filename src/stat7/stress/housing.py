@@ -1,0 +1,161 @@
+"""Where the entities of a run live: in a file of the run's own for each scale, or in a store that was given."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from stat7.errors import ConfigError
+from stat7.stores.registry import anchored, configure_store, local_path, redact
+from stat7.stress.environment import filesystem_of
+from stat7.stress.subject import Location
+from stat7.stress.tasks.ingest import Remove
+from stat7.stress.workers import WorkerFailed, run_together
+from stat7.stress.workload import Workload
+
+BYTES_PER_ENTITY: Final = 1500
+"""Disk that an embedded store takes for an entity at most, its write-ahead log and the digests included."""
+
+SPARE: Final = 500_000_000
+_REMOVE_SILENCE: Final = 120.0
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+
+
+class Housing(Protocol):
+    """Gives room for the entities of a scale, and leaves nothing behind."""
+
+    shown: str
+
+    def lacks(self, scale: int) -> str | None:
+        """Why there is no room for a scale; None if there is, or nobody can tell."""
+        ...
+
+    def move_in(self, scale: int) -> tuple[Location, int]:
+        """Where entities 0 to `scale` are to be, and how many of them are there already."""
+        ...
+
+    def move_out(self, scale: int) -> None:
+        """The measurements at this scale are over."""
+        ...
+
+    def wrote(self, indexes: range) -> None:
+        """Entities of these indexes may have been written besides."""
+        ...
+
+    def leave(self) -> list[str]:
+        """Tidy up; returns a line for each thing that couldn't be."""
+        ...
+
+
+class Embedded:
+    """An SQLite file of its own for each scale, dropped afterwards."""
+
+    shown = "sqlite, a file in a temporary folder"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def lacks(self, scale: int) -> str | None:
+        """By the free disk."""
+        return _lacking_disk(self.folder, scale)
+
+    def move_in(self, scale: int) -> tuple[Location, int]:
+        """A new, empty store."""
+        place = self._place(scale)
+        place.mkdir()
+        return Location(anchored("sqlite:store.db", place)), 0
+
+    def move_out(self, scale: int) -> None:
+        """Drop the store."""
+        shutil.rmtree(self._place(scale), ignore_errors=True)
+
+    def wrote(self, indexes: range) -> None:
+        """Goes with the store."""
+
+    def leave(self) -> list[str]:
+        """The folder is its owner's to remove."""
+        return []
+
+    def _place(self, scale: int) -> Path:
+        return self.folder / f"scale-{scale}"
+
+
+class Given:
+    """A store that somebody else owns: entities with ids of their own are added, scale upon scale, and removed at the
+    end.
+    """
+
+    def __init__(self, location: Location, workload: Workload) -> None:
+        self.location = location
+        self.shown = redact(location.store)
+        self._workload = workload
+        self._held = 0
+        self._written: list[range] = []
+
+    def lacks(self, scale: int) -> str | None:
+        """By the free disk, where the store is a file."""
+        path = local_path(self.location.store)
+        return None if path is None else _lacking_disk(path.absolute().parent, scale - self._held)
+
+    def move_in(self, scale: int) -> tuple[Location, int]:
+        """The store, with what the smaller scales left in it."""
+        held, self._held = self._held, max(scale, self._held)
+        return self.location, held
+
+    def move_out(self, scale: int) -> None:
+        """Kept for the next scale."""
+
+    def wrote(self, indexes: range) -> None:
+        """Remember them for the end."""
+        self._written.append(indexes)
+
+    def leave(self) -> list[str]:
+        """Remove all that was added."""
+        ranges = tuple(indexes for indexes in (range(self._held), *self._written) if indexes)
+        if not ranges:
+            return []
+        try:
+            run_together([Remove(self.location, self._workload, ranges)], seconds=_REMOVE_SILENCE)
+        except WorkerFailed as error:
+            prefix = self._workload.prefix
+            return [
+                f"entities whose ids begin with {prefix} may be left in {self.shown}: removing them failed ({error})"
+            ]
+        return []
+
+
+def given_location(store: str, files: str | None) -> Location:
+    """The location of a store given by its URL. Raises ConfigError if several processes can't share it, or it can't
+    be opened.
+    """
+    configure_store(store)
+    location = Location(store, files or "memory:")
+    with location.open() as repository:
+        if not repository.store.capabilities.shared:
+            reason = (
+                "can't be opened by several processes, which measuring takes; give another, such as sqlite:library.db"
+            )
+            raise ConfigError(f"--store: {redact(store)} {reason}")
+    return location
+
+
+def make_folder() -> Path:
+    """A new temporary folder on a disk: not in memory, if there is any choice."""
+    usual = Path(tempfile.gettempdir())
+    places: Sequence[Path] = [usual]
+    if sys.platform != "win32" and filesystem_of(usual) in _IN_MEMORY:
+        places = [Path(os.sep) / "var" / "tmp", usual]
+    place = next((place for place in places if os.access(place, os.W_OK)), usual)
+    return Path(tempfile.mkdtemp(prefix="stat7-stress-", dir=place))
+
+
+def _lacking_disk(folder: Path, scale: int) -> str | None:
+    free, needed = shutil.disk_usage(folder).free, scale * BYTES_PER_ENTITY + SPARE
+    if free >= needed:
+        return None
+    return f"needs {needed / 1e9:.1f} GB of free disk in {folder.name}'s file system, there are {free / 1e9:.1f} GB"

@@ -1,0 +1,118 @@
+"""How long each step may take, so that a run keeps its limit: later steps shrink when earlier ones took too long.
+
+What shrinks is how long, and how often, something is measured; never what is checked. Every cut is noted in the
+results.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+LARGEST_IN_MEMORY: Final = 1_000_000
+"""Up to this scale memory and concurrency are measured too."""
+
+LARGEST_TRACED: Final = 100_000
+"""Up to this scale allocation is traced: beyond, the traces themselves would take more memory than a run may."""
+
+LEAST_SHARE: Final = 0.25
+"""A step is never shrunk below this share of its seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A kind of run. Seconds: `limit` for the whole run, the others for one measurement of each kind at one scale.
+
+    `workers` are the numbers of processes that the concurrent test is run with.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    limit: float
+    single_seconds: float
+    bulk_entities: int
+    lookup_seconds: float
+    mixed_seconds: float
+    workers: tuple[int, ...] = (4, 16)
+
+
+QUICK: Final = Mode("quick", (10_000, 100_000), 60.0, 0.8, 40_000, 0.6, 2.5)
+FULL: Final = Mode("full", (1_000, 10_000, 100_000, 1_000_000, 10_000_000), 600.0, 2.0, 200_000, 1.5, 6.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do at one scale, and how many seconds that should take."""
+
+    name: str
+    scale: int
+    seconds: float
+
+
+def steps_of(mode: Mode) -> list[Step]:
+    """All steps of a run, in order. The seconds are those of a slow core; they serve the time left, and the cuts."""
+    steps: list[Step] = []
+    for scale in mode.scales:
+        steps += [
+            Step("address", scale, 1.5 + mode.single_seconds * 2 + min(scale, mode.bulk_entities) * 20e-6),
+            Step("ingest", scale, 1.0 + scale * 32e-6),
+            Step("collisions", scale, 0.5 + scale * 1e-6),
+            Step("lookup", scale, 1.0 + mode.lookup_seconds * 4),
+        ]
+        if scale <= LARGEST_IN_MEMORY:
+            steps += [
+                Step(f"concurrent {count}", scale, 1.0 + count * 0.15 + mode.mixed_seconds) for count in mode.workers
+            ]
+            steps.append(Step("memory", scale, 0.5 + scale * (60e-6 if scale <= LARGEST_TRACED else 20e-6)))
+    return [*steps, Step("scaling", mode.scales[-1], 0.1)]
+
+
+class Budget:
+    """The time of a run, shared out among its steps."""
+
+    def __init__(self, steps: Sequence[Step], limit: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.total = sum(step.seconds for step in steps)
+        self.cuts: list[str] = []
+        self._left = list(steps)
+        self._limit = limit
+        self._now = now
+        self._begun = now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._now() - self._begun
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the limit; a twentieth of it is kept back for writing and tidying."""
+        return self._limit * 0.95 - self.elapsed
+
+    @property
+    def done(self) -> float:
+        """Planned seconds of the steps that were begun."""
+        return self.total - sum(step.seconds for step in self._left)
+
+    @property
+    def reserved(self) -> float:
+        """Planned seconds of the steps that are still to begin."""
+        return self.total - self.done
+
+    @property
+    def next_seconds(self) -> float:
+        """Planned seconds of the step that comes next; 0 after the last."""
+        return self._left[0].seconds if self._left else 0.0
+
+    def begin(self, name: str, scale: int) -> float:
+        """The share (LEAST_SHARE to 1) of its seconds that a step may take; steps planned before it are skipped."""
+        at = next(index for index, step in enumerate(self._left) if (step.name, step.scale) == (name, scale))
+        needed = sum(step.seconds for step in self._left[at:])
+        del self._left[: at + 1]
+        share = min(1.0, self.remaining / needed)
+        if share < 0.95:
+            share = max(LEAST_SHARE, share)
+            self.cuts.append(f"{name} at {scale:,}: measured for {share:.0%} of the planned time")
+            return share
+        return 1.0

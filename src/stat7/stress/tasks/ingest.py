@@ -1,0 +1,212 @@
+"""From index to stored entity, by several processes: some make lines and address them, one stores what they made.
+
+Records travel between them as marshalled tuples, a chunk at a time; nobody ever holds more than a few chunks.
+"""
+
+from __future__ import annotations
+
+import marshal
+import re
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Final
+
+from stat7.address import is_address
+from stat7.record import Record
+from stat7.stores.base import HeadMove, Store
+from stat7.stress.subject import Location, Subject
+from stat7.stress.tasks.loops import DIGEST
+from stat7.stress.workers import Tell, Work
+from stat7.stress.workload import Workload
+
+CHUNK: Final = 1000
+BATCH: Final = 10_000
+
+_OTHER = re.compile(r"[^0-9a-f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Address entities `start` to `stop`, worker number `worker` of `workers` taking every so-manieth chunk.
+
+    Digests go to their place in `digests` (a file that exists), records into `outlet`. One chunk in `every` is
+    addressed by the subject and timed; the others by the workload's own template, which is quicker.
+    """
+
+    subject: Subject
+    workload: Workload
+    start: int
+    stop: int
+    worker: int
+    workers: int
+    digests: Path | None = None
+    outlet: Connection | None = None
+    every: int = 1
+
+    def prepare(self) -> Work:
+        """Nothing takes long."""
+        return self._run
+
+    def _run(self, tell: Tell) -> Mapping[str, Any]:
+        ends, durations = array("q"), array("q")
+        spent = malformed = addressed = 0
+        firsts = range(self.start + self.worker * CHUNK, self.stop, self.workers * CHUNK)
+        with ExitStack() as stack:
+            file = stack.enter_context(self.digests.open("r+b")) if self.digests else None
+            for turn, first in enumerate(firsts):
+                indexes = range(first, min(first + CHUNK, self.stop))
+                if turn % self.every == 0:
+                    records, took = self._address(indexes)
+                    spent += took
+                    durations.append(took)
+                    ends.append(spent)
+                    addressed += len(records)
+                else:
+                    records = [self.workload.record(index) for index in indexes]
+                digests, bad = pack([record.address for record in records])
+                malformed += bad
+                if file is not None:
+                    file.seek(first * DIGEST)
+                    file.write(digests)
+                if bad:  # nothing could be stored under what isn't an address
+                    records = [self.workload.record(index) for index in indexes]
+                if self.outlet is not None:
+                    self.outlet.send_bytes(marshal.dumps([tuple(record) for record in records]))
+                tell((turn + 1) * CHUNK)
+        if self.outlet is not None:
+            self.outlet.close()
+        return {
+            "ends": ends.tobytes(),
+            "durations": durations.tobytes(),
+            "addressed": addressed,
+            "malformed": malformed,
+        }
+
+    def _address(self, indexes: range) -> tuple[list[Record], int]:
+        lines = [self.workload.line(index) for index in indexes]
+        read, clock = self.subject.addresser.record, self.subject.clock
+        start = clock()
+        records = [read(line) for line in lines]
+        return records, clock() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Store what comes out of the inlets, in the order it comes, `total` records in all."""
+
+    location: Location
+    inlets: tuple[Connection, ...]
+    total: int
+
+    def prepare(self) -> Work:
+        """Open the store."""
+        repository = self.location.open()
+
+        def work(tell: Tell) -> Mapping[str, Any]:
+            with repository:
+                return self._run(repository.store, tell)
+
+        return work
+
+    def _run(self, store: Store, tell: Tell) -> Mapping[str, Any]:
+        arriving = _Arriving(self.inlets, tell)
+        start = time.perf_counter_ns()
+        fill = getattr(store, "fill", None)
+        if fill is not None and store.count() == 0:
+            fill(arriving)
+        else:
+            _put(store, arriving)
+        took = time.perf_counter_ns() - start
+        if arriving.count != self.total:
+            raise ValueError(f"{arriving.count} records arrived of {self.total}")
+        return {"took_ns": took, "waited_ns": arriving.waited_ns, "stored": store.count()}
+
+
+class _Arriving:
+    """The records that come out of the pipes, and how long was spent waiting for them."""
+
+    def __init__(self, inlets: Sequence[Connection], tell: Tell) -> None:
+        self.count = 0
+        self.waited_ns = 0
+        self._inlets = list(inlets)
+        self._tell = tell
+
+    def __iter__(self) -> Iterator[Record]:
+        while self._inlets:
+            start = time.perf_counter_ns()
+            ready = wait(self._inlets)
+            self.waited_ns += time.perf_counter_ns() - start
+            for inlet in ready:
+                yield from self._chunk(inlet)  # type: ignore[arg-type]
+
+    def _chunk(self, inlet: Connection) -> Iterator[Record]:
+        try:
+            rows = marshal.loads(inlet.recv_bytes())  # noqa: S302 - from our own worker, over a pipe of our own
+        except EOFError:
+            self._inlets.remove(inlet)
+            return
+        self.count += len(rows)
+        yield from map(Record._make, rows)
+        self._tell(self.count)
+
+
+def _put(store: Store, records: Iterable[Record]) -> None:
+    """The usual way into a store: durable batches, each with its head moves."""
+    batch: list[Record] = []
+    size = min(BATCH, store.capabilities.max_batch)
+    for record in records:
+        batch.append(record)
+        if len(batch) == size:
+            _put_batch(store, batch)
+            batch = []
+    if batch:
+        _put_batch(store, batch)
+
+
+def _put_batch(store: Store, batch: Sequence[Record]) -> None:
+    store.put(batch, [HeadMove(record.id, None, record.address) for record in batch])
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take entities back out of a store that isn't ours: heads first, then documents, for each range of indexes."""
+
+    location: Location
+    workload: Workload
+    ranges: tuple[range, ...]
+
+    def prepare(self) -> Work:
+        """Open the store."""
+        repository = self.location.open()
+
+        def work(tell: Tell) -> Mapping[str, Any]:
+            with repository:
+                return {"removed": sum(self._remove(repository.store, indexes, tell) for indexes in self.ranges)}
+
+        return work
+
+    def _remove(self, store: Store, indexes: range, tell: Tell) -> int:
+        for start in range(0, len(indexes), CHUNK):
+            records = [self.workload.record(index) for index in indexes[start : start + CHUNK]]
+            store.swap_heads([HeadMove(record.id, record.address, None) for record in records])
+            store.discard([record.address for record in records])
+            tell(start)
+        return len(indexes)
+
+
+def pack(addresses: Sequence[str]) -> tuple[bytes, int]:
+    """The digests of these addresses, 32 bytes each, and how many of them have the wrong form.
+
+    Of an address of the wrong form the hex digits it has are taken, filled up by zeros or cut.
+    """
+    malformed = [index for index, address in enumerate(addresses) if not is_address(address)]
+    if malformed:
+        addresses = list(addresses)
+        for index in malformed:
+            addresses[index] = _OTHER.sub("", addresses[index].lower())[:64].ljust(64, "0")
+    return bytes.fromhex("".join(addresses)), len(malformed)

@@ -1,0 +1,107 @@
+"""Concurrent reads and durable writes, 70 to 30, by several processes; every read hashed, every acknowledged write
+read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from stat7.stress.context import SILENCE, Context, Outcome, Stage, saturated, timings
+from stat7.stress.measure import Summary, part_of, summarise
+from stat7.stress.results import Figure, TestResult
+from stat7.stress.tasks.concurrent import READ, ROOM_FOR_WRITES, WRITE, ReadBack, ReadsAndWrites
+from stat7.stress.workers import run_together
+
+CLAIM = "several processes read and durably write one store at once; no read is wrong and no acknowledged write is lost"
+
+FIRST_WRITE: Final = 10**12
+"""Entities from this index on are those that workers write."""
+
+_MOST_PER_SECOND: Final = 100_000
+_MADE_PER_SECOND: Final = 6000
+
+
+def measure(context: Context, stage: Stage, workers: int, most: int | None = None) -> TestResult:
+    """Operations per second and latencies of `workers` processes, after at most `most` operations each."""
+    outcome = Outcome("concurrent", stage.scale, CLAIM, f"{workers} workers")
+    share = context.budget.begin(f"concurrent {workers}", stage.scale)
+    if stage.location is None:
+        return outcome.without(stage, context)
+    seconds = context.mode.mixed_seconds * share
+    room = most or int(seconds * _MOST_PER_SECOND / workers)
+    made = min(int(seconds * _MADE_PER_SECOND / workers), room)
+    tasks = [
+        ReadsAndWrites(
+            context.subject,
+            stage.location,
+            context.workload,
+            context.digests,
+            stage.scale,
+            worker,
+            _first_write(stage.scale, workers, worker),
+            seconds,
+            room,
+            made,
+        )
+        for worker in range(workers)
+    ]
+    try:
+        found = run_together(tasks, seconds=seconds + SILENCE, prepare_seconds=SILENCE + 3 * workers)
+    finally:
+        for task in tasks:
+            context.housing.wrote(range(task.first_write, task.first_write + room))
+    outcome.figures, summary = _figures(found)
+    outcome.summaries = [summary]
+    outcome.parameters = {"workers": workers, "reads_in_ten": 7, "durable_writes_in_ten": 3}
+    outcome.invalid = _wrong(found) or _lost(context, stage, tasks, found, outcome.figures) or _limited(summary, found)
+    return outcome.judged(context)
+
+
+def _first_write(scale: int, workers: int, worker: int) -> int:
+    """Where the writes of a worker begin: apart from those of all other workers, variants and scales."""
+    return FIRST_WRITE * scale + (workers * 100 + worker) * ROOM_FOR_WRITES
+
+
+def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Figure], Summary]:
+    whole = summarise([timings(result) for result in found])
+    reads = part_of(whole, [timings(result, READ) for result in found])
+    writes = part_of(whole, [timings(result, WRITE) for result in found])
+    count = len(whole.latencies)
+    errors = sum(result["errors"] for result in found)
+    return {
+        "operations_per_second": Figure(whole.rate if count else None, "1/s", count),
+        **reads.figures("read_"),
+        **writes.figures("write_"),
+        "errors": Figure(errors, "operations", sum(len(result["kinds"]) for result in found) + errors),
+        "generator_ceiling": Figure(sum(result["ceiling"] for result in found), "1/s", len(found)),
+    }, whole
+
+
+def _wrong(found: Sequence[Mapping[str, Any]]) -> str | None:
+    wrong = sum(result["wrong"] for result in found)
+    if not wrong:
+        return None
+    first = next(result["first_error"] for result in found if result["first_error"])
+    return f"re-hashed reads: {wrong} wrong answers under load, the first: {first}"
+
+
+def _lost(
+    context: Context,
+    stage: Stage,
+    tasks: Sequence[ReadsAndWrites],
+    found: Sequence[Mapping[str, Any]],
+    figures: dict[str, Figure],
+) -> str | None:
+    """Read back every acknowledged write in a process that had no part in the run."""
+    assert stage.location is not None
+    writes = tuple((task.first_write, result["acknowledged"]) for task, result in zip(tasks, found, strict=True))
+    (back,) = run_together([ReadBack(stage.location, context.workload, writes)], seconds=SILENCE)
+    figures["acknowledged_writes_lost"] = Figure(back["lost"], "writes", back["looked"])
+    if not back["lost"]:
+        return None
+    return f"acknowledged writes read back: {back['lost']} of {back['looked']} are not there as they were put"
+
+
+def _limited(summary: Summary, found: Sequence[Mapping[str, Any]]) -> str | None:
+    return saturated(summary.rate, sum(result["ceiling"] for result in found))

@@ -1,0 +1,526 @@
+"""Verify finds every kind of harm, says nothing about health, changes nothing, and repairs from another repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from stat7.address import digest
+from stat7.errors import Corrupt, Gone
+from stat7.files.base import Source, StoredFile
+from stat7.operations.verify import INFORMATIVE, VerifyResult, verify, verify_files
+from stat7.record import Notice, Record, read_canonical
+from stat7.repository import Repository
+from stat7.stores.base import Finding, HeadMove, Page
+from stat7.stores.memory import MemoryStore
+from stat7.testing.samples import chain, forge, random_records, sample, samples
+from tests.repositories import (
+    KINDS,
+    Intercepted,
+    contents,
+    damage_document,
+    damage_file,
+    damage_index,
+    lose_document,
+    lose_file,
+    make_repository,
+    missing_file,
+    put_file,
+    put_new,
+    store_below,
+    with_files,
+    with_store,
+)
+
+
+@pytest.fixture(params=KINDS)
+def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
+    """An empty repository on each pair of stores."""
+    with make_repository(request.param, tmp_path / "repository") as made:
+        yield made
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Iterator[Repository]:
+    """Another, to repair from."""
+    with make_repository("memory", tmp_path / "replica") as made:
+        yield made
+
+
+def findings(
+    repo: Repository, repair_from: Repository | None = None
+) -> tuple[VerifyResult, list[tuple[str, str, bool]]]:
+    """The result, and kind, subject and whether repaired of each finding."""
+    found: list[tuple[str, str, bool]] = []
+
+    def on_finding(finding: Finding, repaired: bool) -> None:
+        assert finding.detail
+        found.append((finding.kind, finding.subject, repaired))
+
+    result = verify(repo, repair_from=repair_from, on_finding=on_finding)
+    assert result.repaired == sum(repaired for _, _, repaired in found)
+    assert result.notes == sum(kind in INFORMATIVE and not repaired for kind, _, repaired in found)
+    assert result.findings == len(found) - result.repaired - result.notes
+    assert result.ok == (result.findings == 0)
+    return result, found
+
+
+def fill(*repositories: Repository) -> list[Record]:
+    """The same few things in each: a history of four, an entity with a file, two others; all of them in that order."""
+    for repo in repositories:
+        file = put_file(repo, b"the bytes of a file")
+        records = [*chain("x", 4), sample("filed", files=[file], adjacency=["x"]), *samples(2)]
+        put_new(repo, records)
+    return records
+
+
+# Health
+
+
+def test_a_healthy_repository_has_no_findings(repo: Repository) -> None:
+    fill(repo)
+    put_new(repo, samples(1200, "more"))
+    repo.withdraw([chain("x", 4)[1].address, "0" * 64], case="1", reason="r")
+    repo.withdraw_files([put_file(repo, b"withdrawn").sha256], case="1", reason="r")
+    result, found = findings(repo)
+    assert found == []
+    assert result.as_dict() == {
+        "entities": 1206,
+        "notices": 3,
+        "files": 1,
+        "heads": 1204,
+        "findings": 0,
+        "repaired": 0,
+        "notes": 0,
+    }
+
+
+def test_nothing_stored_is_healthy(repo: Repository) -> None:
+    assert findings(repo) == (VerifyResult(), [])
+
+
+def test_awkward_records_are_healthy(repo: Repository) -> None:
+    records = random_records(3, 300)
+    repo.store.put(records, [HeadMove(record.id, None, record.address) for record in records])
+    kinds = {kind for kind, _, _ in findings(repo)[1]}
+    assert kinds == {"missing-file", "missing-version"}, "they name files and versions that nobody stored"
+
+
+def test_verify_changes_nothing(repo: Repository) -> None:
+    records = fill(repo)
+    damage_document(repo, records[1].address)
+    lose_document(repo, records[3].address)
+    damage_index(repo, records[4].address, records[4].files[0].sha256)
+    before, first = contents(repo), findings(repo)
+    assert findings(repo) == first
+    assert contents(repo) == before
+
+
+# Harm
+
+
+@pytest.mark.parametrize("at", [0, 60, -1])
+def test_a_flipped_bit_in_a_document_is_found(repo: Repository, at: int) -> None:
+    record = fill(repo)[5]
+    damaged = bytearray(record.document)
+    damaged[at] ^= 1
+    damage_document(repo, record.address, bytes(damaged))
+    assert ("document", record.address, False) in findings(repo)[1]
+    assert findings(repo)[0].findings >= 1
+
+
+def test_bytes_that_hash_right_but_are_no_canonical_entity_are_found(repo: Repository) -> None:
+    spaced = sample("spaced").document.replace(b",", b", ")
+    forged = read_canonical(sample("spaced").document)._replace(document=spaced)
+    forged = forge(forged, digest(spaced))
+    repo.store.put([forged], [HeadMove("spaced", None, forged.address)])
+    assert ("document", forged.address, False) in findings(repo)[1]
+
+
+def test_every_damaged_document_is_reported_once(repo: Repository) -> None:
+    fill(repo)
+    harmed = samples(30, "harmed")
+    put_new(repo, harmed)
+    for record in harmed:
+        damage_document(repo, record.address)
+    documents = [subject for kind, subject, _ in findings(repo)[1] if kind == "document"]
+    assert sorted(documents) == sorted(record.address for record in harmed)
+
+
+def test_a_head_without_its_document_is_found(repo: Repository) -> None:
+    record = fill(repo)[5]
+    lose_document(repo, record.address)
+    assert findings(repo)[1] == [("head", record.id, False)]
+
+
+def test_a_head_that_points_to_another_id_is_found(repo: Repository) -> None:
+    records = fill(repo)
+    repo.store.swap_heads([HeadMove("filed", records[4].address, records[5].address)])
+    assert findings(repo)[1] == [("head", "filed", False), ("unreferenced", records[4].address, False)]
+
+
+def test_a_head_that_points_to_a_notice_is_well(repo: Repository) -> None:
+    records = fill(repo)
+    repo.withdraw([records[3].address, records[5].address], case="1", reason="r")
+    assert findings(repo)[1] == []
+
+
+def test_a_head_that_points_to_the_notice_of_another_id_is_found(repo: Repository) -> None:
+    records = fill(repo)
+    repo.store.swap_heads([HeadMove("filed", records[4].address, records[5].address)])
+    repo.withdraw([records[5].address], case="1", reason="r")
+    assert ("head", "filed", False) in findings(repo)[1]
+
+
+def test_damage_to_a_file_is_found(repo: Repository) -> None:
+    file = fill(repo)[4].files[0]
+    damage_file(repo, file.sha256, b"the bytes of a filf")
+    assert findings(repo)[1] == [("file", file.sha256, False)]
+    damage_file(repo, file.sha256, b"cut")
+    assert findings(repo)[1] == [("file", file.sha256, False)], "its size differs too, and that is told once"
+
+
+def test_a_file_that_a_document_names_and_nobody_has_is_found(repo: Repository) -> None:
+    file = fill(repo)[4].files[0]
+    lose_file(repo, file.sha256)
+    assert findings(repo)[1] == [("missing-file", file.sha256, False)]
+
+
+def test_a_withdrawn_file_is_not_missing(repo: Repository) -> None:
+    file = fill(repo)[4].files[0]
+    repo.withdraw_files([file.sha256], case="1", reason="r")
+    assert findings(repo)[1] == []
+
+
+def test_a_document_that_states_another_size_than_its_files_is_found(repo: Repository) -> None:
+    file = put_file(repo, b"12345")
+    wrong = sample("wrong", files=[file._replace(size=6)])
+    repo.store.put([wrong], [HeadMove("wrong", None, wrong.address)])
+    assert findings(repo)[1] == [("document", wrong.address, False)]
+
+
+def test_an_index_row_that_is_missing_is_found(repo: Repository) -> None:
+    record = fill(repo)[4]
+    damage_index(repo, record.address, record.files[0].sha256)
+    assert {kind for kind, _, _ in findings(repo)[1]} == {"index"}
+
+
+# What only informs
+
+
+def test_versions_that_their_head_does_not_lead_to_are_listed(repo: Repository) -> None:
+    records = fill(repo)
+    fork = sample("x", state={"lost": "a race"}, previous=records[1].address)
+    follower = sample("x", previous=fork.address)
+    headless = chain("headless", 2)
+    store_below(repo, fork, follower, *headless)
+    result, found = findings(repo)
+    assert sorted(found) == sorted(("unreferenced", record.address, False) for record in (fork, follower, *headless))
+    assert result.ok
+
+
+def test_a_version_without_any_head_is_completed_by_putting_it_again(repo: Repository) -> None:
+    headless = chain("headless", 2)
+    store_below(repo, *headless)
+    assert len(findings(repo)[1]) == 2
+    repo.put_many(headless)
+    assert findings(repo)[1] == []
+
+
+def test_versions_behind_a_missing_link_are_listed_with_the_link(repo: Repository) -> None:
+    versions = chain("x", 4)
+    put_new(repo, versions)
+    lose_document(repo, versions[2].address)
+    assert sorted(findings(repo)[1]) == sorted(
+        [
+            ("missing-version", versions[2].address, False),
+            ("unreferenced", versions[0].address, False),
+            ("unreferenced", versions[1].address, False),
+        ]
+    )
+
+
+def test_history_that_arrived_out_of_order_is_no_harm(repo: Repository) -> None:
+    versions = chain("x", 4)
+    put_new(repo, [versions[3]])
+    result, found = findings(repo)
+    assert found == [("missing-version", versions[2].address, False)]
+    assert result.ok
+    for version in versions[2::-1]:
+        put_new(repo, [version])
+    assert findings(repo)[1] == []
+
+
+def test_withdrawn_versions_carry_history_on(repo: Repository) -> None:
+    versions = chain("x", 4)
+    put_new(repo, versions)
+    repo.withdraw([versions[1].address, versions[3].address], case="1", reason="r")
+    assert findings(repo)[1] == []
+
+
+def test_a_previous_of_another_id_is_neither_missing_nor_followed(repo: Repository) -> None:
+    versions = chain("y", 2)
+    thief = sample("x", previous=versions[1].address)
+    put_new(repo, [*versions, thief])
+    assert findings(repo)[1] == []
+
+
+def test_a_stray_version_that_goes_away_while_verify_runs_is_no_finding(repo: Repository) -> None:
+    withdrawn, damaged, discarded = strays = samples(3, "stray")
+    store_below(repo, *strays)
+
+    class Changing(Intercepted):
+        def scan_heads(self, cursor: str | None, limit: int) -> object:
+            repo.withdraw([withdrawn.address], case="1", reason="r")
+            damage_document(repo, damaged.address)
+            lose_document(repo, discarded.address)
+            return self.inner.scan_heads(cursor, limit)
+
+    assert findings(with_store(repo, Changing(repo.store)))[1] == []
+
+
+def test_a_head_that_moves_while_verify_runs_is_no_finding(repo: Repository) -> None:
+    versions = chain("x", 3)
+    put_new(repo, versions[:2])
+
+    class Moving(Intercepted):
+        def scan_heads(self, cursor: str | None, limit: int) -> object:
+            page = self.inner.scan_heads(cursor, limit)
+            repo.put(versions[2])
+            return Page([("x", "0" * 64), *page.items], page.cursor)
+
+    assert findings(with_store(repo, Moving(repo.store)))[1] == []
+
+
+# Repair
+
+
+def test_damaged_documents_are_replaced_and_verified_again(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    for record in records:
+        damage_document(repo, record.address)
+    result, found = findings(repo, replica)
+    assert sorted(found) == sorted(("document", record.address, True) for record in records)
+    assert result.ok
+    assert findings(repo) == findings(replica)
+    assert contents(repo) == contents(replica)
+
+
+def test_missing_documents_are_fetched_with_all_that_lay_behind(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    for record in records[:5]:
+        lose_document(repo, record.address)
+    result, found = findings(repo, replica)
+    assert result.ok
+    assert {subject for kind, subject, _ in found if kind == "head"} == {"x", "filed"}
+    assert all(repaired for _, _, repaired in found)
+    assert findings(repo)[1] == []
+    assert contents(repo) == contents(replica)
+
+
+def test_missing_links_are_fetched_and_then_nothing_is_unreferenced(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    lose_document(repo, records[2].address)
+    lose_document(repo, records[1].address)
+    assert findings(repo, replica)[1] == [
+        ("missing-version", records[2].address, True),
+        ("missing-version", records[1].address, True),
+    ]
+    assert contents(repo) == contents(replica)
+
+
+def test_damaged_and_missing_files_are_fetched(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    file, other = records[4].files[0], put_file(replica, b"other")
+    put_file(repo, b"other")
+    damage_file(repo, other.sha256, b"othex")
+    lose_file(repo, file.sha256)
+    assert sorted(findings(repo, replica)[1]) == [("file", other.sha256, True), ("missing-file", file.sha256, True)]
+    assert findings(repo)[1] == []
+    assert b"".join(repo.open_file(other.sha256)) == b"other"
+
+
+def test_index_rows_are_made_anew(repo: Repository, replica: Repository) -> None:
+    record = fill(repo)[4]
+    damage_index(repo, record.address, record.files[0].sha256)
+    result, found = findings(repo, replica)
+    assert {(kind, repaired) for kind, _, repaired in found} == {("index", True)}
+    assert result.ok
+    assert findings(repo)[1] == []
+
+
+def test_a_head_that_points_to_nothing_anybody_has_goes_where_the_replicas_does(
+    repo: Repository, replica: Repository
+) -> None:
+    fill(repo, replica)
+    head = chain("x", 4)[3].address
+    repo.store.swap_heads([HeadMove("x", head, "0" * 64)])
+    assert ("head", "x", True) in findings(repo, replica)[1]
+    assert repo.head("x") == head
+
+
+def test_a_head_is_not_led_to_a_damaged_version(repo: Repository, replica: Repository) -> None:
+    fill(repo, replica)
+    head = chain("x", 4)[3].address
+    repo.store.swap_heads([HeadMove("x", head, "0" * 64)])
+    for damaged in (repo, replica):
+        damage_document(damaged, head)
+    assert ("head", "x", False) in findings(repo, replica)[1]
+    assert repo.head("x") == "0" * 64
+
+
+def test_what_the_replica_has_not_or_has_damaged_stays_a_finding(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    unknown, file = sample("unknown"), records[4].files[0]
+    put_new(repo, [unknown])
+    damage_document(repo, unknown.address)
+    damage_document(repo, records[5].address)
+    damage_document(replica, records[5].address)
+    damage_file(repo, file.sha256, b"x")
+    damage_file(replica, file.sha256, b"y")
+    lose_document(repo, records[3].address)
+    lose_document(replica, records[3].address)
+    result, found = findings(repo, replica)
+    assert sorted(found)[:4] == sorted(
+        [
+            ("document", unknown.address, False),
+            ("document", records[5].address, False),
+            ("file", file.sha256, False),
+            ("head", "x", False),
+        ]
+    )
+    assert result.findings == 4
+
+
+def test_a_missing_file_that_the_replica_lacks_too_stays_a_finding(repo: Repository, replica: Repository) -> None:
+    record = sample("x", files=[missing_file()])
+    repo.store.put([record], [HeadMove("x", None, record.address)])
+    assert findings(repo, replica)[1] == [("missing-file", record.files[0].sha256, False)]
+
+
+def test_what_is_withdrawn_here_is_never_brought_back(repo: Repository, replica: Repository) -> None:
+    records = fill(repo, replica)
+    repo.withdraw([records[2].address, records[5].address], case="1", reason="r")
+    repo.withdraw_files([records[4].files[0].sha256], case="1", reason="r")
+    before = contents(repo)
+    assert findings(repo, replica)[1] == []
+    assert contents(repo) == before
+    with pytest.raises(Gone):
+        repo.get(records[5].address)
+
+
+def test_what_is_withdrawn_at_the_replica_is_withdrawn_here_instead_of_repaired(
+    repo: Repository, replica: Repository
+) -> None:
+    records = fill(repo, replica)
+    file = records[4].files[0]
+    replica.withdraw([records[2].address, records[3].address, records[5].address], case="there", reason="r")
+    replica.withdraw_files([file.sha256], case="there", reason="r")
+    lose_document(repo, records[3].address)
+    lose_document(repo, records[2].address)
+    damage_document(repo, records[5].address)
+    lose_file(repo, file.sha256)
+    found = findings(repo, replica)[1]
+    assert sorted(found) == sorted(
+        [
+            ("document", records[5].address, True),
+            ("head", "x", True),
+            ("missing-file", file.sha256, True),
+            ("missing-version", records[2].address, True),
+        ]
+    )
+    assert contents(repo) == contents(replica)
+    assert findings(repo)[1] == []
+
+
+def test_good_bytes_under_a_damaged_address_are_moved_home(replica: Repository) -> None:
+    # What a flipped bit in the address column looks like: the document is good, and the address beside it is not.
+    record = sample("x")
+    wrong = "f" * 64
+
+    class Misplaced(Intercepted):
+        def replace(self, records: Sequence[Record]) -> None:
+            self.inner.discard([wrong])
+            self.inner.replace(records)
+
+    store = MemoryStore()
+    store.put([forge(record, wrong)], [HeadMove("x", None, record.address)])
+    harmed = with_store(replica, Misplaced(store))
+    assert ("document", wrong, False) in findings(harmed)[1]
+    assert ("document", wrong, True) in findings(harmed, replica)[1]
+    assert findings(harmed)[1] == []
+
+
+def test_a_document_whose_repair_does_not_last_stays_a_finding(replica: Repository, tmp_path: Path) -> None:
+    repo = make_repository("memory", tmp_path)
+    records = fill(repo, replica)
+    damage_document(repo, records[5].address)
+
+    class Stubborn(Intercepted):
+        def replace(self, records: Sequence[Record]) -> None:
+            pass
+
+    assert ("document", records[5].address, False) in findings(with_store(repo, Stubborn(repo.store)), replica)[1]
+
+
+# Stores that fail to read
+
+
+def test_a_document_that_the_store_cannot_read_does_not_stop_the_rest(tmp_path: Path) -> None:
+    repo = make_repository("memory", tmp_path)
+    records = fill(repo)
+
+    class Unreadable(Intercepted):
+        def get(self, addresses: Sequence[str]) -> object:
+            if records[3].address in addresses:
+                raise Corrupt(records[3].address, "the page can't be read")
+            return self.inner.get(addresses)
+
+        def scan(self, cursor: str | None, limit: int) -> object:
+            page = self.inner.scan(cursor, limit)
+            return Page([(a, b"" if a == records[3].address else held) for a, held in page.items], page.cursor)
+
+    damage_document(repo, records[5].address)
+    found = findings(with_store(repo, Unreadable(repo.store)))[1]
+    assert ("document", records[3].address, False) in found
+    assert ("document", records[5].address, False) in found
+
+
+def test_damage_that_the_index_check_finds_again_is_told_once(tmp_path: Path) -> None:
+    repo = make_repository("memory", tmp_path)
+    record = fill(repo)[5]
+    damage_document(repo, record.address, b"not JSON")
+    assert [kind for kind, _, _ in findings(repo)[1]] == ["document"]
+
+
+def test_files_alone_can_be_verified(repo: Repository) -> None:
+    records = fill(repo)
+    damage_document(repo, records[0].address)
+    assert verify_files(repo) == VerifyResult(files=1)
+    damage_file(repo, records[4].files[0].sha256, b"x")
+    assert not verify_files(repo).ok
+
+
+def test_a_file_erased_while_verify_runs_is_no_finding(repo: Repository) -> None:
+    unnamed = put_file(repo, b"garbage")
+    fill(repo)
+
+    class Erasing(Intercepted):
+        def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
+            page: Page[StoredFile | Notice] = self.inner.scan(cursor, limit)
+            self.inner.delete([unnamed.sha256])
+            return page
+
+        def replace(self, sha256: str, source: Source) -> StoredFile:
+            raise AssertionError("nothing is to be repaired")
+
+    assert findings(with_files(repo, Erasing(repo.files)))[1] == []
+
+
+def test_progress_is_told_for_every_stage(repo: Repository) -> None:
+    fill(repo)
+    last: dict[str, tuple[int, int | None]] = {}
+    verify(repo, report=lambda stage, done, total: last.update({stage: (done, total)}))
+    assert last == {"entities": (7, 7), "index": (7, 7), "heads": (4, None), "files": (1, None)}

@@ -1,0 +1,83 @@
+"""Profiles and verdicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from stat7.errors import ConfigError
+from stat7.stress.results import Figure, Target, Verdict
+from stat7.stress.targets import SEED, find_profile, judge
+
+BELOW = Target("mean", "<", 0.1, "ms")
+RATE = Target("per_second", ">=", 5000, "1/s")
+
+
+def test_the_seed_profile_holds_the_targets_of_the_design() -> None:
+    texts = {
+        test: {f"{target.figure} {target.relation} {target.value:g}" for target in targets}
+        for test, targets in SEED.targets.items()
+    }
+    latency = {"per_second >= 1000", "mean < 0.1", "p95 < 0.5", "p99 < 1"}
+    assert {f"single_{text}" for text in latency} <= texts["address"]
+    assert {f"{kind}_{text}" for text in latency for kind in ("hit", "miss")} <= texts["lookup"]
+    assert "duplicates == 0" in texts["collisions"]
+    assert texts["memory"] == {"bytes_per_entity < 5000"}
+    assert "operations_per_second >= 5000" in texts["concurrent"]
+    assert texts["scaling"] == {"exponent <= 1.05"}
+
+
+def test_a_profile_that_there_is_not_names_those_there_are() -> None:
+    assert find_profile("seed") is SEED
+    with pytest.raises(ConfigError, match=r"profile: there is none named 'wish'; choose one of seed"):
+        find_profile("wish")
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "verdict"),
+    [
+        (BELOW, 0.099, Verdict.PASS),
+        (BELOW, 0.1, Verdict.FAIL),
+        (RATE, 5000.0, Verdict.PASS),
+        (RATE, 4999.9, Verdict.FAIL),
+        (Target("mean", "<=", 1.05, "1"), 1.05, Verdict.PASS),
+        (Target("mean", "==", 0, "addresses"), 0.0, Verdict.PASS),
+        (Target("mean", "==", 0, "addresses"), 1.0, Verdict.FAIL),
+        (BELOW, None, Verdict.NO_DATA),
+    ],
+)
+def test_a_figure_is_judged_by_its_target(target: Target, value: float | None, verdict: Verdict) -> None:
+    assert judge([target], {target.figure: Figure(value, target.unit, 10)})[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((0.9, 1.04), Verdict.PASS), ((0.99, 1.06), Verdict.INCONCLUSIVE), ((1.06, 1.2), Verdict.FAIL)],
+)
+def test_a_figure_with_an_interval_is_decided_only_if_it_lies_on_one_side(
+    interval: tuple[float, float], verdict: Verdict
+) -> None:
+    figure = Figure(sum(interval) / 2, "1", 5, interval)
+    found, why = judge([Target("exponent", "<=", 1.05, "1")], {"exponent": figure})
+    assert found is verdict
+    assert "1.05" in why
+
+
+def test_the_worst_target_decides_and_is_named() -> None:
+    figures = {"mean": Figure(0.2, "ms", 10), "p99": Figure(None, "ms", 10), "per_second": Figure(9000, "1/s", 10)}
+    targets = [RATE, Target("p99", "<", 1, "ms"), BELOW]
+    assert judge(targets, figures) == (Verdict.FAIL, "mean is 0.2 ms, target < 0.1 ms")
+    assert judge(targets[:2], figures) == (Verdict.NO_DATA, "p99: too few samples (10) for a target of < 1 ms")
+    assert judge(targets[:1], figures) == (Verdict.PASS, "per_second is 9,000/s, target >= 5,000/s")
+    passing = {"mean": Figure(0.05, "ms", 10), "per_second": Figure(9000, "1/s", 10)}
+    assert judge([RATE, BELOW], passing) == (Verdict.PASS, "all 2 targets met")
+
+
+def test_a_figure_that_was_not_measured_is_no_data() -> None:
+    verdict, why = judge([BELOW], {})
+    assert verdict is Verdict.NO_DATA
+    assert "too few samples (0)" in why
+
+
+def test_no_target_is_no_verdict() -> None:
+    assert judge([], {})[0] is Verdict.NO_DATA
+    assert SEED.of("unheard") == ()
