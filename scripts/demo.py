@@ -88,7 +88,7 @@ def find_by_meaning(demo: Demo) -> None:
     print("\nHow such a question is answered:")
     demo.run("explain", "--realm", "data", "--horizon", "peak", "--resonance", "0.75..")
     print("\nWhat is next to the folder of movies:")
-    demo.run("neighbours", "movies/")
+    demo.run("neighbours", "movies")
 
 
 def prove(demo: Demo) -> str:

@@ -109,20 +109,19 @@ def respell(value: Any, source: random.Random) -> str:
     if isinstance(value, list):
         return f"[{space}{f',{space}'.join(respell(item, source) for item in value)}{space}]"
     if isinstance(value, str):
-        return '"' + "".join(_respell_character(character, source) for character in value) + '"'
+        return _respell_text(value, source)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _respell_number(value, source)
     return json.dumps(value)
 
 
-def _respell_character(character: str, source: random.Random) -> str:
-    if source.random() < 0.3:
-        units = character.encode("utf-16-be")
-        escapes = [f"\\u{units[at] * 256 + units[at + 1]:04x}" for at in range(0, len(units), 2)]
-        return "".join(source.choice((escape, escape[:2] + escape[2:].upper())) for escape in escapes)
-    if character == "/" and source.random() < 0.5:
-        return "\\/"
-    return json.dumps(character, ensure_ascii=source.random() < 0.5)[1:-1]
+def _respell_text(text: str, source: random.Random) -> str:
+    kind = source.randrange(3)
+    if kind < 2:
+        return json.dumps(text, ensure_ascii=bool(kind)).replace("/", source.choice(("/", "\\/")))
+    digits = text.encode("utf-16-be").hex()
+    digits = source.choice((digits, digits.upper()))
+    return '"' + "".join(f"\\u{digits[at : at + 4]}" for at in range(0, len(digits), 4)) + '"'
 
 
 def _respell_number(value: int | float, source: random.Random) -> str:

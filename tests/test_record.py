@@ -85,6 +85,14 @@ def refused(text: bytes | str) -> InvalidEntity:
     return caught.value
 
 
+def outcome(make: Callable[[Any], Record], given: Any) -> Record | InvalidEntity:
+    """The record, or the error in its place; any other error gets through."""
+    try:
+        return make(given)
+    except InvalidEntity as error:
+        return error
+
+
 def nested(depth: int) -> Any:
     """An array that has `depth` arrays open at its innermost place."""
     value: Any = []
@@ -255,7 +263,7 @@ class TestPythonObjects:
         [
             ("resonance", float("nan"), "coordinates.resonance"),
             ("density", float("inf"), "coordinates.density"),
-            ("lineage", 10**5000, "coordinates.lineage"),
+            ("lineage", 10**400, "coordinates.lineage"),
             ("lineage", 2**53, "coordinates.lineage"),
             ("lineage", 1e21, "coordinates.lineage"),
             ("adjacency", {"a"}, "coordinates.adjacency"),
@@ -427,7 +435,7 @@ class TestRefusing:
             ('{"a":1,"a":1}', "a", "occurs twice"),
             ("\ufeff{}", "", "byte-order mark"),
             ("{} {}", "", "not JSON"),
-            ("[" * 1_000, "", "not JSON"),
+            ("[" * 200, "", "not JSON"),
             ("[" * 500_000, "", "nested over 254 deep"),
         ],
     )
@@ -500,12 +508,11 @@ class TestRefusing:
             text[at : at + data.draw(st.integers(0, 4))] = data.draw(
                 st.one_of(st.binary(max_size=3), st.sampled_from(pieces))
             )
-        try:
-            record = normalise_json(bytes(text))
-        except InvalidEntity as error:
-            assert str(error).isprintable()
+        found = outcome(normalise_json, bytes(text))
+        if isinstance(found, InvalidEntity):
+            assert str(found).isprintable()
         else:
-            assert read_canonical(record.document) == record
+            assert read_canonical(found.document) == found
 
     @given(st.one_of(st.binary(max_size=40), values().map(lambda value: json.dumps(value).encode())))
     def test_anything_else_is_refused_with_the_same_kind_of_error(self, text: bytes) -> None:
@@ -520,24 +527,24 @@ class TestRefusing:
     def test_any_member_of_any_json_type_is_taken_or_refused(self, facts: dict[str, Any], data: st.DataObject) -> None:
         inside = data.draw(st.sampled_from([facts, facts["coordinates"], *facts["files"]]))
         inside[data.draw(st.sampled_from([*inside, "x"]))] = data.draw(values())
-        try:
-            record = normalise_json(json.dumps(facts).encode())
-        except InvalidEntity as error:
-            with pytest.raises(InvalidEntity) as caught:
-                normalise(facts)
-            assert caught.value.path == error.path
+        from_text = outcome(normalise_json, json.dumps(facts).encode())
+        from_objects = outcome(normalise, facts)
+        if isinstance(from_text, InvalidEntity):
+            assert isinstance(from_objects, InvalidEntity)
+            assert from_objects.path == from_text.path
         else:
-            assert normalise(facts) == record
+            assert from_objects == from_text
 
     @pytest.mark.parametrize(
         "state",
         [
-            b'{"a":[' + b"1.0," * 2_000_000 + b"1]}",
+            b'{"a":[' + b"1.0," * 2_500_000 + b"1]}",
+            b'{"a":[' + b"1.0," * 190_000 + b"1]}",
             b'{"a":"' + b"\\u003a" * 1_500_000 + b'"}',
             b'{"a":"' + "😀".encode() * 2_000_000 + b'"}',
             b"{" + b",".join(b'"%d":{}' % number for number in range(300_000)) + b',"0":{}}',
         ],
-        ids=["foreign numbers", "escapes", "emoji", "one repeated of many"],
+        ids=["foreign numbers", "foreign numbers under the first look", "escapes", "emoji", "one repeated of many"],
     )
     def test_ten_megabytes_are_refused_in_bounded_time(self, state: bytes) -> None:
         started = time.process_time()

@@ -76,3 +76,16 @@ def test_one_document_that_the_store_cannot_read_does_not_hide_the_others() -> N
     assert held[NEW.address] == NEW.document
     assert isinstance(held[other.address], Notice)
     assert len(held) == 3
+
+
+@pytest.mark.parametrize("data", [b"not JSON", b"[]", b"7", b'{"id":"x"}'])
+def test_links_of_what_is_no_entity_are_corrupt(data: bytes) -> None:
+    with pytest.raises(Corrupt, match="no entity"):
+        version_of("x", digest(data), data)
+    with pytest.raises(Corrupt, match="no entity"):
+        previous_of("x", digest(data), data)
+
+
+def test_links_of_damaged_bytes_are_corrupt() -> None:
+    with pytest.raises(Corrupt, match="hash to"):
+        previous_of("x", NEW.address, OLD.document)

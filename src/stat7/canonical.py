@@ -88,12 +88,19 @@ def canonicalize(value: Any) -> bytes:
     return _respell(value, written)
 
 
-def canonicalize_parsed(value: Any) -> bytes:
-    """`canonicalize` for what `parse_json` returned, which can't hold NaN: skips that check."""
+def canonicalize_parsed(value: Any, limit: int | None = None) -> bytes:
+    """`canonicalize` for what `parse_json` returned, which can't hold NaN: skips that check.
+
+    With `limit`, a form that is certain to have over that many bytes may be refused (InvalidEntity) without being made.
+    """
     try:
         written = _dumps(value, None, _OPTIONS)
     except (TypeError, ValueError, RecursionError):
         return _write_slowly(value)
+    if (
+        limit is not None and len(written) > 3 * limit
+    ):  # respelling `-0.0,` as `0,` saves most, and saves less than that
+        raise InvalidEntity("", f"the canonical form has over {limit} bytes, which is the limit; attach a file")
     return written if _is_canonical(written) else _respell(value, written)
 
 
@@ -209,7 +216,7 @@ def _sorts_alike(written: bytes) -> bool:
 
 
 def _respell(value: Any, written: bytes) -> bytes:
-    """The canonical bytes from orjson's, by respelling its foreign numbers in place, if reading that back gives `value`.
+    """The canonical bytes from orjson's: foreign numbers respelled in place, if reading that back gives `value`.
 
     Equality proves that no string was touched, no null stands for a NaN and no Fragment for something else. What
     isn't proven so goes through the slow writer.

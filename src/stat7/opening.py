@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stat7.registry import open_files, open_store
 from stat7.repository import Repository
-from stat7.stores.registry import open_files, open_store
 
 DEFAULT_STORE = "sqlite:stat7.db"
 DEFAULT_FILES = "file:stat7-files"

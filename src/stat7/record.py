@@ -129,7 +129,7 @@ def normalise_json(text: bytes) -> Record:
         document = parse_json(text)
     try:
         facts = _facts(document)
-        written = canonicalize_parsed(document)
+        written = canonicalize_parsed(document, MAX_DOCUMENT)
     except InvalidEntity:
         check_duplicates(text)  # the better message
         raise
@@ -147,7 +147,7 @@ def normalise(document: Mapping[str, Any]) -> Record:
     # Writing and reading comes first, so that what is checked is plain JSON whatever kinds of object were given.
     plain = orjson.loads(canonicalize(given))
     facts = _facts(plain)
-    return _record(plain, canonicalize_parsed(plain), facts)
+    return _record(plain, canonicalize_parsed(plain, MAX_DOCUMENT), facts)
 
 
 def read_canonical(data: bytes) -> Record:

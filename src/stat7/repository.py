@@ -78,25 +78,21 @@ class Repository:
         Several versions of one id are applied in chain order. A store that fails makes the items it had not yet
         acknowledged UNAVAILABLE; putting the batch again completes it.
         """
-        results: list[PutResult] = []
         records: list[Record] = []
-        places: list[int] = []
+        refused: dict[int, PutResult] = {}
         for place, document in enumerate(documents):
             try:
-                record = to_record(document)
+                records.append(to_record(document))
             except InvalidEntity as error:
-                results.append(PutResult(Status.REFUSED, None, error))
-            else:
-                results.append(PutResult(Status.UNAVAILABLE, record.address))
-                records.append(record)
-                places.append(place)
+                refused[place] = PutResult(Status.REFUSED, None, error)
+        put: list[PutResult] = []
         size = self.store.capabilities.max_batch
         for start in range(0, len(records), size):
-            stop = start + size
-            put = put_batch(self.store, self.files, records[start:stop], self.now_ms())
-            for place, result in zip(places[start:stop], put, strict=True):
-                results[place] = result
-        return results
+            put += put_batch(self.store, self.files, records[start : start + size], self.now_ms())
+        if not refused:
+            return put
+        following = iter(put)
+        return [refused.get(place) or next(following) for place in range(len(put) + len(refused))]
 
     def put_exact(self, address: Address, data: bytes) -> PutResult:
         """Store bytes that must be canonical and hash to `address`; other bytes are REFUSED, naming both addresses."""

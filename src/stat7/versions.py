@@ -91,6 +91,9 @@ def decide(
     conflicts: dict[Address, Address] = {}
     for id, group in groups.items():
         before = head = heads.get(id)
+        if head is None and len(group) == 1:
+            moves.append(HeadMove(id, None, next(iter(group))))
+            continue
         behind = _extended(ancestors.get(id, ()), head, group)
         for record in _in_chain_order(group):
             if head is None or head == record.previous:

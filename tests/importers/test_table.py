@@ -240,7 +240,7 @@ def test_types_and_rules_work_on_objects_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "row", "reason"),
     [
-        ('[types]\nb = "integer"', {"a": "x", "b": "many"}, "'many' is not a number such as -1.5; [types] says integer"),
+        ('[types]\nb = "integer"', {"a": "x", "b": "no"}, "'no' is not a number such as -1.5; [types] says integer"),
         ('[state]\nrename = { b = "c" }', {"a": "x", "b": 1, "c": 2}, 'column "c": another member has this name'),
         ("", {"a": "x", "b": 2**60}, "state.b: "),
         ("", {"b": 1}, "has no member 'a'; if that is meant, set missing"),

@@ -93,7 +93,8 @@ def test_integers_booleans_and_json() -> None:
 
 
 def test_no_value_is_null_or_empty_text_and_not_zero() -> None:
-    assert [is_empty(value) for value in (None, "", 0, False, " ", [])] == [True, True, False, False, False, False]
+    values: list[Any] = [None, "", 0, False, " ", []]
+    assert [is_empty(value) for value in values] == [True, True, False, False, False, False]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +24,6 @@ from tests.repositories import (
     put_new,
     with_store,
 )
-
-
-@pytest.fixture(params=KINDS)
-def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    """An empty repository on each pair of stores."""
-    with make_repository(request.param, tmp_path / "repository") as made:
-        yield made
 
 
 def sha256(data: bytes) -> str:

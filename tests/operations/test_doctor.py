@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,10 +15,9 @@ from stat7.operations import doctor
 from stat7.operations.doctor import diagnose
 from stat7.operations.resuming import MARK
 from stat7.repository import Repository
-from stat7.stores.base import Check
+from stat7.contracts import Check
 from tests.repositories import (
     DAY_MS,
-    KINDS,
     Clock,
     Intercepted,
     age_file,
@@ -28,13 +26,6 @@ from tests.repositories import (
     with_files,
     with_store,
 )
-
-
-@pytest.fixture(params=KINDS)
-def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    """An empty repository on each pair of stores."""
-    with make_repository(request.param, tmp_path / "repository") as made:
-        yield made
 
 
 def check(repo: Repository, name: str) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from stat7.repository import Repository
 from stat7.testing.samples import sample
 from tests.repositories import (
     DAY_MS,
-    KINDS,
     Clock,
     Intercepted,
     age_file,
@@ -28,13 +27,6 @@ from tests.repositories import (
     with_files,
     with_store,
 )
-
-
-@pytest.fixture(params=KINDS)
-def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    """An empty repository on each pair of stores."""
-    with make_repository(request.param, tmp_path / "repository") as made:
-        yield made
 
 
 def aged(repo: Repository, data: bytes, days: float) -> str:

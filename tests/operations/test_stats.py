@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +11,13 @@ from stat7.operations.stats import stats
 from stat7.repository import Repository
 from stat7.testing.samples import chain, sample, samples
 from tests.repositories import (
-    KINDS,
     Intercepted,
     damage_document,
-    make_repository,
     put_file,
     put_new,
     with_files,
     with_store,
 )
-
-
-@pytest.fixture(params=KINDS)
-def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    """An empty repository on each pair of stores."""
-    with make_repository(request.param, tmp_path / "repository") as made:
-        yield made
 
 
 def test_everything_is_counted(repo: Repository) -> None:

@@ -10,14 +10,14 @@ import pytest
 from stat7.address import digest
 from stat7.errors import Corrupt, Gone
 from stat7.files.base import Source, StoredFile
-from stat7.operations.verify import INFORMATIVE, VerifyResult, verify, verify_files
+from stat7.operations.verify import VerifyResult, verify, verify_files
 from stat7.record import Notice, Record, read_canonical
 from stat7.repository import Repository
-from stat7.stores.base import Finding, HeadMove, Page
+from stat7.stores.base import HeadMove, Page
 from stat7.stores.memory import MemoryStore
 from stat7.testing.samples import chain, forge, random_records, sample, samples
+from tests.operations.verifying import fill, findings
 from tests.repositories import (
-    KINDS,
     Intercepted,
     contents,
     damage_document,
@@ -29,17 +29,9 @@ from tests.repositories import (
     missing_file,
     put_file,
     put_new,
-    store_below,
     with_files,
     with_store,
 )
-
-
-@pytest.fixture(params=KINDS)
-def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    """An empty repository on each pair of stores."""
-    with make_repository(request.param, tmp_path / "repository") as made:
-        yield made
 
 
 @pytest.fixture
@@ -47,33 +39,6 @@ def replica(tmp_path: Path) -> Iterator[Repository]:
     """Another, to repair from."""
     with make_repository("memory", tmp_path / "replica") as made:
         yield made
-
-
-def findings(
-    repo: Repository, repair_from: Repository | None = None
-) -> tuple[VerifyResult, list[tuple[str, str, bool]]]:
-    """The result, and kind, subject and whether repaired of each finding."""
-    found: list[tuple[str, str, bool]] = []
-
-    def on_finding(finding: Finding, repaired: bool) -> None:
-        assert finding.detail
-        found.append((finding.kind, finding.subject, repaired))
-
-    result = verify(repo, repair_from=repair_from, on_finding=on_finding)
-    assert result.repaired == sum(repaired for _, _, repaired in found)
-    assert result.notes == sum(kind in INFORMATIVE and not repaired for kind, _, repaired in found)
-    assert result.findings == len(found) - result.repaired - result.notes
-    assert result.ok == (result.findings == 0)
-    return result, found
-
-
-def fill(*repositories: Repository) -> list[Record]:
-    """The same few things in each: a history of four, an entity with a file, two others; all of them in that order."""
-    for repo in repositories:
-        file = put_file(repo, b"the bytes of a file")
-        records = [*chain("x", 4), sample("filed", files=[file], adjacency=["x"]), *samples(2)]
-        put_new(repo, records)
-    return records
 
 
 # Health
@@ -205,93 +170,6 @@ def test_an_index_row_that_is_missing_is_found(repo: Repository) -> None:
     record = fill(repo)[4]
     damage_index(repo, record.address, record.files[0].sha256)
     assert {kind for kind, _, _ in findings(repo)[1]} == {"index"}
-
-
-# What only informs
-
-
-def test_versions_that_their_head_does_not_lead_to_are_listed(repo: Repository) -> None:
-    records = fill(repo)
-    fork = sample("x", state={"lost": "a race"}, previous=records[1].address)
-    follower = sample("x", previous=fork.address)
-    headless = chain("headless", 2)
-    store_below(repo, fork, follower, *headless)
-    result, found = findings(repo)
-    assert sorted(found) == sorted(("unreferenced", record.address, False) for record in (fork, follower, *headless))
-    assert result.ok
-
-
-def test_a_version_without_any_head_is_completed_by_putting_it_again(repo: Repository) -> None:
-    headless = chain("headless", 2)
-    store_below(repo, *headless)
-    assert len(findings(repo)[1]) == 2
-    repo.put_many(headless)
-    assert findings(repo)[1] == []
-
-
-def test_versions_behind_a_missing_link_are_listed_with_the_link(repo: Repository) -> None:
-    versions = chain("x", 4)
-    put_new(repo, versions)
-    lose_document(repo, versions[2].address)
-    assert sorted(findings(repo)[1]) == sorted(
-        [
-            ("missing-version", versions[2].address, False),
-            ("unreferenced", versions[0].address, False),
-            ("unreferenced", versions[1].address, False),
-        ]
-    )
-
-
-def test_history_that_arrived_out_of_order_is_no_harm(repo: Repository) -> None:
-    versions = chain("x", 4)
-    put_new(repo, [versions[3]])
-    result, found = findings(repo)
-    assert found == [("missing-version", versions[2].address, False)]
-    assert result.ok
-    for version in versions[2::-1]:
-        put_new(repo, [version])
-    assert findings(repo)[1] == []
-
-
-def test_withdrawn_versions_carry_history_on(repo: Repository) -> None:
-    versions = chain("x", 4)
-    put_new(repo, versions)
-    repo.withdraw([versions[1].address, versions[3].address], case="1", reason="r")
-    assert findings(repo)[1] == []
-
-
-def test_a_previous_of_another_id_is_neither_missing_nor_followed(repo: Repository) -> None:
-    versions = chain("y", 2)
-    thief = sample("x", previous=versions[1].address)
-    put_new(repo, [*versions, thief])
-    assert findings(repo)[1] == []
-
-
-def test_a_stray_version_that_goes_away_while_verify_runs_is_no_finding(repo: Repository) -> None:
-    withdrawn, damaged, discarded = strays = samples(3, "stray")
-    store_below(repo, *strays)
-
-    class Changing(Intercepted):
-        def scan_heads(self, cursor: str | None, limit: int) -> object:
-            repo.withdraw([withdrawn.address], case="1", reason="r")
-            damage_document(repo, damaged.address)
-            lose_document(repo, discarded.address)
-            return self.inner.scan_heads(cursor, limit)
-
-    assert findings(with_store(repo, Changing(repo.store)))[1] == []
-
-
-def test_a_head_that_moves_while_verify_runs_is_no_finding(repo: Repository) -> None:
-    versions = chain("x", 3)
-    put_new(repo, versions[:2])
-
-    class Moving(Intercepted):
-        def scan_heads(self, cursor: str | None, limit: int) -> object:
-            page = self.inner.scan_heads(cursor, limit)
-            repo.put(versions[2])
-            return Page([("x", "0" * 64), *page.items], page.cursor)
-
-    assert findings(with_store(repo, Moving(repo.store)))[1] == []
 
 
 # Repair

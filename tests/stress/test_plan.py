@@ -59,6 +59,16 @@ def test_later_steps_shrink_when_earlier_ones_took_too_long_and_the_cut_is_noted
     assert budget.remaining < 0
 
 
+def test_what_cannot_be_shrunk_is_not_and_its_time_is_taken_from_the_others() -> None:
+    watch = Watch()
+    budget = Budget([Step("a", 1, 10), Step("build", 1, 20, shrinks=False), Step("c", 1, 10)], 50, watch)
+    watch.time += 12.5
+    assert budget.begin("a", 1) == pytest.approx((50 * 0.95 - 12.5 - 20) / 20)
+    watch.time += 30
+    assert budget.begin("build", 1) == 1
+    assert len(budget.cuts) == 1
+
+
 def test_steps_that_were_left_out_give_their_time_to_the_others() -> None:
     watch = Watch()
     budget = Budget([Step("a", 1, 10), Step("b", 1, 50), Step("c", 1, 10)], 30, watch)

@@ -25,11 +25,11 @@ def test_the_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
     for number, (language, body) in enumerate(blocks):
         if language == "sh":
             script += [f"echo '== {number}'", body]
-            expected.append(f"== {number}\n{blocks[number + 1][1]}")
         elif language == "python":
             (tmp_path / "tour.py").write_text(body, "utf-8")
             script += [f"echo '== {number}'", "python tour.py"]
-            expected.append(f"== {number}\nhero/lin Lin\n")
+        if language != "text":
+            expected.append(f"== {number}\n{blocks[number + 1][1]}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STAT7_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 import click
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "stat7.toml"
 DEFAULTS: Final = {"store": "sqlite:stat7.db", "files": "file:stat7-files"}
 ENVIRONMENT: Final = {"store": "STAT7_STORE", "files": "STAT7_FILES"}
-_PATH_SCHEMES = ("sqlite:", "file:")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -60,10 +60,12 @@ def split_pair(text: str) -> tuple[str, str]:
         return parts[0], parts[1]
     if len(parts) > 2:
         raise ConfigError(f"{text!r} is not STORE or STORE,FILES")
-    if not text.startswith("sqlite:"):
+    from stat7.registry import anchored, local_path
+
+    path = local_path(text)
+    if path is None:
         return text, "memory:"
-    path = Path(text.removeprefix("sqlite:").partition("?")[0])
-    return text, f"file:{path.with_name(path.stem + '-files')}"
+    return text, anchored(f"file:{quote(path.stem)}-files", path.absolute().parent)
 
 
 def find_settings() -> dict[str, str]:
@@ -92,18 +94,14 @@ def read_file(path: Path) -> dict[str, str]:
     for name, value in given.items():
         if name not in DEFAULTS or not isinstance(value, str):
             raise ConfigError(f"{path}: {name}: expected one of {', '.join(DEFAULTS)}, each a URL in quotes")
-    return {name: _anchored(url, path.parent) for name, url in given.items()}
+    from stat7.registry import anchored
 
-
-def _anchored(url: str, folder: Path) -> str:
-    for scheme in _PATH_SCHEMES:
-        if url.startswith(scheme):
-            return f"{scheme}{folder / url.removeprefix(scheme)}"
-    return url
+    return {name: anchored(url, path.parent) for name, url in given.items()}
 
 
 def _must_exist(url: str) -> None:
-    if url.startswith("sqlite:"):
-        path = Path(url.removeprefix("sqlite:").partition("?")[0])
-        if not path.exists():
-            raise ConfigError(f"there is no store at {path}; make one with `stat7 init`, or name it with --store")
+    from stat7.registry import local_path
+
+    path = local_path(url)
+    if path is not None and not path.exists():
+        raise ConfigError(f"there is no store at {path}; make one with `stat7 init`, or name it with --store")

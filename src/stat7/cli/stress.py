@@ -186,6 +186,6 @@ def _require_folder(folder: Path) -> None:
 
 def _command() -> str:
     """The command line as it was given, secrets in URLs hidden."""
-    from stat7.stores.registry import redact
+    from stat7.registry import redact
 
     return shlex.join(["stat7", *map(redact, sys.argv[1:])])

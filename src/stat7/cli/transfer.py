@@ -94,7 +94,7 @@ def copy(source: str, target: str, verify: bool, as_json: bool) -> None:
     if as_json:
         print_json(summary)
     else:
-        print_table(("what", "value"), summary.items())
+        print_table(("what", "value"), ((name.replace("_", " "), value) for name, value in summary.items()))
     if not result.ok:
         click.get_current_context().exit(BAD_INPUT)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
+from stat7.contracts import Page
 from stat7.record import Notice
-from stat7.stores.base import Page
 
 CHUNK = 1024 * 1024
 """Bytes of a chunk: files larger than one keep a table of xxh3-128 chunk digests beside them."""

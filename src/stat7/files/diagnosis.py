@@ -6,8 +6,8 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from stat7.contracts import Check
 from stat7.files.durable import TemporaryFile, fsync_folder, translate
-from stat7.stores.base import Check
 
 _LOW_SPACE = 1024**3
 _NETWORK = frozenset(

@@ -14,6 +14,7 @@ from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
+from stat7.contracts import Check, Page
 from stat7.files.base import CHUNK, Source, StoredFile
 from stat7.files.diagnosis import diagnose_folder, folder_bytes
 from stat7.files.durable import fsync_folder, translate, translated
@@ -22,7 +23,6 @@ from stat7.files.names import require_digest, require_name, scan_cursor, scan_st
 from stat7.files.sources import pieces
 from stat7.files.verified import FileHash, open_verified
 from stat7.record import Notice
-from stat7.stores.base import Check, Page
 
 
 class LocalFiles:

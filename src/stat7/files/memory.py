@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock
 
+from stat7.contracts import Check, Page
 from stat7.errors import Gone, NotFound
 from stat7.files.base import CHUNK, Source, StoredFile
 from stat7.files.names import require_digest, require_name, scan_cursor, scan_start
 from stat7.files.sources import pieces
 from stat7.files.verified import FileHash, open_verified
 from stat7.record import Notice
-from stat7.stores.base import Check, Page
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from stat7.operations.resuming import MARK, read_mark
 from stat7.operations.walking import NAMES
 from stat7.record import format_time
 from stat7.repository import Repository
-from stat7.stores.base import Check
+from stat7.contracts import Check
 
 RELEASED_MS: Final = 1767225600000
 """2026-01-01: a clock that shows less is wrong."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
-from stat7.stores.base import Page
+from stat7.contracts import Page
 
 DOCUMENTS: Final = 500
 """Documents in a page: at most 128 MiB of them, some 200 KiB as a rule."""

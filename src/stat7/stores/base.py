@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from stat7.address import Address
+from stat7.contracts import Check as Check
+from stat7.contracts import Diagnosed as Diagnosed
+from stat7.contracts import Page as Page
 from stat7.query import Query
 from stat7.record import Notice, Record
-
-Item = TypeVar("Item")
 
 
 class Outcome(Enum):
@@ -48,14 +49,6 @@ class Finding(NamedTuple):
     kind: str
     subject: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """Part of an answer. `cursor` asks for what follows; None means that nothing does. A page may be short or empty."""
-
-    items: list[Item]
-    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,24 +190,3 @@ class HeadStore(Protocol):
 
 class Store(EntityStore, HeadStore, Protocol):
     """What a backend implements: documents and heads together. Wrappers take a Store and are one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `doctor`: `status` is ok, warn or fail; `text` says what is so and, if it isn't ok, what to do."""
-
-    name: str
-    status: str
-    text: str
-
-
-class Diagnosed(Protocol):
-    """A store or file store that can speak about its own health; `doctor` asks it, `stats` shows its size."""
-
-    def diagnose(self) -> list[Check]:
-        """Versions, durability settings, index presence, disk left: one Check each."""
-        ...
-
-    def disk_bytes(self) -> int | None:
-        """Bytes the store occupies, None if it can't tell."""
-        ...

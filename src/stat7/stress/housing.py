@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from stat7.errors import ConfigError
-from stat7.stores.registry import anchored, configure_store, local_path, redact
+from stat7.registry import anchored, configure_store, local_path, redact
 from stat7.stress.environment import filesystem_of
 from stat7.stress.subject import Location
 from stat7.stress.tasks.ingest import Remove

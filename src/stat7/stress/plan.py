@@ -21,6 +21,10 @@ LEAST_SHARE: Final = 0.25
 """A step is never shrunk below this share of its seconds."""
 
 
+_WHOLE: Final = 0.95
+"""Nothing is shrunk for the sake of less than the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """A kind of run. Seconds: `limit` for the whole run, the others for one measurement of each kind at one scale.
@@ -44,11 +48,12 @@ FULL: Final = Mode("full", (1_000, 10_000, 100_000, 1_000_000, 10_000_000), 600.
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do at one scale, and how many seconds that should take."""
+    """One thing to do at one scale, how many seconds that should take, and whether less time would do, too."""
 
     name: str
     scale: int
     seconds: float
+    shrinks: bool = True
 
 
 def steps_of(mode: Mode) -> list[Step]:
@@ -57,8 +62,8 @@ def steps_of(mode: Mode) -> list[Step]:
     for scale in mode.scales:
         steps += [
             Step("address", scale, 1.5 + mode.single_seconds * 2 + min(scale, mode.bulk_entities) * 20e-6),
-            Step("ingest", scale, 1.0 + scale * 32e-6),
-            Step("collisions", scale, 0.5 + scale * 1e-6),
+            Step("ingest", scale, 1.0 + scale * 32e-6, shrinks=False),
+            Step("collisions", scale, 0.5 + scale * 1e-6, shrinks=False),
             Step("lookup", scale, 1.0 + mode.lookup_seconds * 4),
         ]
         if scale <= LARGEST_IN_MEMORY:
@@ -66,7 +71,7 @@ def steps_of(mode: Mode) -> list[Step]:
                 Step(f"concurrent {count}", scale, 1.0 + count * 0.15 + mode.mixed_seconds) for count in mode.workers
             ]
             steps.append(Step("memory", scale, 0.5 + scale * (60e-6 if scale <= LARGEST_TRACED else 20e-6)))
-    return [*steps, Step("scaling", mode.scales[-1], 0.1)]
+    return [*steps, Step("scaling", mode.scales[-1], 0.1, shrinks=False)]
 
 
 class Budget:
@@ -108,11 +113,13 @@ class Budget:
     def begin(self, name: str, scale: int) -> float:
         """The share (LEAST_SHARE to 1) of its seconds that a step may take; steps planned before it are skipped."""
         at = next(index for index, step in enumerate(self._left) if (step.name, step.scale) == (name, scale))
-        needed = sum(step.seconds for step in self._left[at:])
+        step = self._left[at]
+        fixed = sum(step.seconds for step in self._left[at:] if not step.shrinks)
+        needed = sum(step.seconds for step in self._left[at:]) - fixed
         del self._left[: at + 1]
-        share = min(1.0, self.remaining / needed)
-        if share < 0.95:
-            share = max(LEAST_SHARE, share)
-            self.cuts.append(f"{name} at {scale:,}: measured for {share:.0%} of the planned time")
-            return share
-        return 1.0
+        share = (self.remaining - fixed) / needed if step.shrinks else 1.0
+        if share > _WHOLE:
+            return 1.0
+        share = max(LEAST_SHARE, share)
+        self.cuts.append(f"{name} at {scale:,}: measured for {share:.0%} of the planned time")
+        return share

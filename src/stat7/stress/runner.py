@@ -12,7 +12,7 @@ from pathlib import Path
 from stat7.errors import Stat7Error
 from stat7.progress import Report, silent
 from stat7.record import format_time
-from stat7.stores.registry import anchored
+from stat7.registry import anchored
 from stat7.stress import environment, ingest
 from stat7.stress.anonymous import PeakWatch
 from stat7.stress.context import Context, Outcome, Stage, attempt

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -54,8 +54,9 @@ class _Group:
             process = context.Process(target=_serve, args=(task, theirs), daemon=True)
             self.pipes.append(ours)
             try:
-                process.start()
-                self.processes.append(process)
+                with _deaf_to_interrupts():
+                    process.start()
+                    self.processes.append(process)
             finally:
                 theirs.close()
 
@@ -115,6 +116,20 @@ class _Group:
         raise WorkerFailed(f"worker {index + 1} of {len(self.pipes)} {what}")
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Hold interrupts back; processes started meanwhile never hear of them (on a terminal they reach every process)."""
+    mask = getattr(signal, "pthread_sigmask", None)
+    if mask is None:
+        yield
+        return
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        mask(signal.SIG_SETMASK, before)
+
+
 def _ignore(index: int, done: int) -> None:
     """A listener that doesn't listen."""
 
@@ -148,7 +163,7 @@ def run_together(
 
 
 def _serve(task: Task, pipe: Connection) -> None:
-    """The life of a worker. An interrupt is its parent's to handle: on a terminal it reaches every process."""
+    """The life of a worker. An interrupt is its parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         work = task.prepare()

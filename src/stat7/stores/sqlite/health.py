@@ -19,8 +19,8 @@ _LITTLE_LEFT: Final = 1024 * _MIB
 _TOO_LITTLE_LEFT: Final = 100 * _MIB
 _MOUNTS: Final = Path("/proc/self/mounts")
 _REMOTE: Final = {
-    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs", "lustre", "gpfs", "beegfs",
-    "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs", "lustre", "gpfs",
+    "beegfs", "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
     "fuse.rclone", "fuse.gcsfuse", "fuse.davfs2", "fuse.cephfs", "fuse.juicefs",
 }  # fmt: skip
 

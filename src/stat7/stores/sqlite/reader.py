@@ -17,8 +17,9 @@ from stat7.stores.sqlite.rows import FILES, LOWEST_KEY, key_of, prefix_of
 
 Held: TypeAlias = bytes | Notice
 
-# A scalar subquery: the same as a join takes twice as long.
-_ONE: Final = "SELECT address, document FROM documents WHERE seq = (SELECT seq FROM coordinates WHERE key = ?)"
+ONE: Final = "SELECT address, document FROM documents WHERE seq = (SELECT seq FROM coordinates WHERE key = ?)"
+"""What stands under a key. A scalar subquery, since the same as a join takes twice as long."""
+
 _MANY: Final = """
     SELECT address, document FROM documents WHERE seq IN
     (SELECT c.seq FROM json_each(?) AS wanted CROSS JOIN coordinates AS c ON c.key = wanted.value)"""
@@ -36,14 +37,10 @@ _CURSOR: Final = "scan."
 
 def get(connection: apsw.Connection, addresses: Sequence[Address]) -> dict[Address, Held]:
     """The documents and notices of those addresses that are known. Raises Corrupt for a document that can't be read."""
-    if len(addresses) == 1:
-        return _get_one(connection, addresses[0])
     try:
         found = _documents(connection, _MANY, addresses)
-    except apsw.CorruptError:
-        for address in addresses:
-            _get_one(connection, address)
-        raise
+    except apsw.CorruptError as error:
+        raise Corrupt(_unreadable(connection, addresses), f"SQLite says: {error}") from error
     suspects = _suspects(connection, found, addresses)
     if not suspects:
         return found
@@ -93,19 +90,14 @@ def count(connection: apsw.Connection) -> int:
     return int(fetch(connection, rows)[0][0])
 
 
-def _get_one(connection: apsw.Connection, address: Address) -> dict[Address, Held]:
-    try:
-        rows = fetch(connection, _ONE, (int(address[:16], 16) + LOWEST_KEY,))
-    except ValueError:
-        return {}
-    except apsw.CorruptError as error:
-        raise Corrupt(address, f"it can't be read: {error}") from error
-    if rows and rows[0][0].hex() == address:
-        return {address: rows[0][1]}
-    suspects = _suspects(connection, {}, (address,))
-    if not suspects:
-        return {}
-    return _displaced_documents(connection, _MANY, suspects) | notices(connection, suspects)
+def _unreadable(connection: apsw.Connection, addresses: Sequence[Address]) -> Address:
+    """The first of the addresses whose document can't be read."""
+    for address in addresses:
+        try:
+            _documents(connection, _MANY, (address,))
+        except apsw.CorruptError:
+            return address
+    return addresses[0]
 
 
 def _documents(connection: apsw.Connection, statement: str, addresses: Sequence[Address]) -> dict[Address, Held]:

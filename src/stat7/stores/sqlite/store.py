@@ -8,18 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
 from stat7.address import Address
-from stat7.errors import ConfigError, InvalidQuery
+from stat7.errors import ConfigError, Corrupt, InvalidQuery, Stat7Error
 from stat7.query import Query
 from stat7.record import Notice, Record
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
 from stat7.stores.sqlite import check, erase, find, heads, health, reader
 from stat7.stores.sqlite.connection import SYNCHRONOUS, Readers, Transaction, open_reader
 from stat7.stores.sqlite.errors import Translating, translated
+from stat7.stores.sqlite.rows import LOWEST_KEY
 from stat7.stores.sqlite.schema import normal_path, open_writer
 from stat7.stores.sqlite.writer import Writer
 
@@ -36,7 +37,7 @@ class SQLiteStore:
 
     `sync` is "full" (a power cut loses nothing that was acknowledged) or "normal" (it may lose the writes of the last
     moments; single puts are faster); `busy_timeout` the seconds to wait for other processes that write. Raises
-    ConfigError for a file that is not ours, of a newer schema or not writable. A forked child may go on using the store.
+    ConfigError for a file that is not ours, of a newer schema or not writable. A forked child may go on using it.
     """
 
     def __init__(self, path: Path | str, *, sync: str = "full", busy_timeout: float = 30.0) -> None:
@@ -74,14 +75,23 @@ class SQLiteStore:
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
         """The documents and notices of those addresses that are known. Raises Corrupt where the file can't be read."""
-        # Spelt out rather than through _read: this is the way of every single get.
-        connection = self._reader()
+        # Spelt out rather than through _read and reader.get: this is the way of every single get.
+        cursor = self._take()
         try:
-            return reader.get(connection, addresses)
+            if len(addresses) == 1:
+                address = addresses[0]
+                try:
+                    key = int(address[:16], 16) + LOWEST_KEY
+                except ValueError:
+                    return {}
+                rows: Any = cursor.execute(reader.ONE, (key,)).fetchall()
+                if rows and rows[0][0].hex() == address:
+                    return {address: rows[0][1]}
+            return reader.get(cursor.connection, addresses)
         except apsw.Error as error:
-            raise translated(error, self.path, connection.system_errno) from error
+            raise self._failure(error, cursor, addresses) from error
         finally:
-            self._readers.give(connection)
+            self._readers.give(cursor)
 
     def has(self, addresses: Sequence[Address]) -> set[Address]:
         """Those of the addresses that have a document."""
@@ -169,9 +179,16 @@ class SQLiteStore:
 
     # Inside
 
-    def _reader(self) -> apsw.Connection:
-        with self._translating:
+    def _take(self) -> apsw.Cursor:
+        try:
             return self._readers.take()
+        except apsw.Error as error:
+            raise translated(error, self.path) from error
+
+    def _failure(self, error: apsw.Error, cursor: apsw.Cursor, addresses: Sequence[Address] = ()) -> Stat7Error:
+        if isinstance(error, apsw.CorruptError) and len(addresses) == 1:
+            return Corrupt(addresses[0], f"SQLite says: {error}")
+        return translated(error, self.path, cursor.connection.system_errno)
 
     def _read(
         self,
@@ -180,14 +197,14 @@ class SQLiteStore:
         **kwargs: Arguments.kwargs,
     ) -> Result:
         """Run `work` on one snapshot of the database."""
-        connection = self._reader()
+        cursor = self._take()
         try:
-            with Transaction(connection, "BEGIN"):
-                return work(connection, *args, **kwargs)
+            with Transaction(cursor.connection, "BEGIN"):
+                return work(cursor.connection, *args, **kwargs)
         except apsw.Error as error:
-            raise translated(error, self.path, connection.system_errno) from error
+            raise self._failure(error, cursor) from error
         finally:
-            self._readers.give(connection)
+            self._readers.give(cursor)
 
     def _abandon(self) -> None:
         self._readers.abandon()

@@ -16,7 +16,7 @@ from stat7.files.local import LocalFiles
 from stat7.files.memory import MemoryFiles
 from stat7.query import Query
 from stat7.stores.memory import MemoryStore
-from stat7.stores.registry import (
+from stat7.registry import (
     LocalFilesConfig,
     MemoryConfig,
     MemoryFilesConfig,
@@ -231,7 +231,7 @@ def test_backends_are_imported_only_when_opened() -> None:
 
 def _program(statements: str) -> str:
     """What a fresh interpreter writes to its standard error."""
-    imports = "import sys; from stat7.stores.registry import configure_files, configure_store, open_store; "
+    imports = "import sys; from stat7.registry import configure_files, configure_store, open_store; "
     done = subprocess.run([sys.executable, "-c", imports + statements], capture_output=True, timeout=60, check=False)
     return done.stderr.decode()
 

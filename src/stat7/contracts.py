@@ -1,0 +1,37 @@
+"""What stores of entities and stores of files have in common: pages of an answer, and words about their own health."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Part of an answer. `cursor` asks for what follows; None means that nothing does. A page may be short or empty."""
+
+    items: list[Item]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`: `status` is ok, warn or fail; `text` says what is so and, if it isn't ok, what to do."""
+
+    name: str
+    status: str
+    text: str
+
+
+class Diagnosed(Protocol):
+    """A store or file store that can speak about its own health; `doctor` asks it, `stats` shows its size."""
+
+    def diagnose(self) -> list[Check]:
+        """Versions, durability settings, index presence, disk left: one Check each."""
+        ...
+
+    def disk_bytes(self) -> int | None:
+        """Bytes the store occupies, None if it can't tell."""
+        ...
