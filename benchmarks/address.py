@@ -23,7 +23,7 @@ COUNT = 500
 
 
 def make_documents(count: int, seed: int = 7) -> list[dict[str, Any]]:
-    """`count` documents of about 405 canonical bytes: 3 or 4 neighbours, 4 to 6 members of state, one of them nested."""
+    """`count` documents of about 405 canonical bytes: 3 or 4 neighbours, 4 to 6 members of state, one nested."""
     source = random.Random(seed)
     return [_document(source, number) for number in range(count)]
 
@@ -43,7 +43,9 @@ def _document(source: random.Random, number: int) -> dict[str, Any]:
         "stat7": 1,
         "id": f"hero/{number}",
         "entity_type": "character",
-        "created_at": source.choice((None, f"2026-01-{source.randrange(10, 32)}T12:{source.randrange(10, 60)}:00.000Z")),
+        "created_at": source.choice(
+            (None, f"2026-01-{source.randrange(10, 32)}T12:{source.randrange(10, 60)}:00.000Z")
+        ),
         "coordinates": {
             "realm": source.choice(STANDARD_REALMS),
             "lineage": source.randrange(60),

@@ -657,6 +657,11 @@ class TestNames:
             assert checked == "a"
             assert type(checked) is str
 
+    @pytest.mark.parametrize("check", [check_id, check_file_name])
+    def test_a_lone_surrogate_is_no_character(self, check: Callable[[str], str]) -> None:
+        with pytest.raises(InvalidEntity, match="holds a lone surrogate"):
+            check("a\ud800")
+
     def test_the_given_path_is_named(self) -> None:
         with pytest.raises(InvalidEntity, match=r"^where: must be a string, not a number$"):
             check_id(5, "where")
@@ -735,7 +740,7 @@ def random_entity(source: random.Random, number: int) -> tuple[dict[str, Any], d
             "horizon": source.choice(HORIZONS),
             **reals,
         },
-        "state": {random_text(source): random_value(source) for _ in range(source.randrange(5))},
+        "state": {random_text(source): random_value(source, 2) for _ in range(source.randrange(5))},
         "files": files,
         "previous": source.choice((None, SHA)),
     }

@@ -56,10 +56,9 @@ MEMBERS: Final = ("stat7", "id", "entity_type", "created_at", "coordinates", "st
 COORDINATES: Final = ("realm", "lineage", "adjacency", "horizon", "resonance", "velocity", "density")
 FILE_MEMBERS: Final = ("name", "media_type", "size", "sha256")
 
-_members = itemgetter(*MEMBERS)
-_dimensions = itemgetter(*COORDINATES)
 _file_members = itemgetter(*FILE_MEMBERS)
 
+_FLOAT_SCALE = float(SCALE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _TIME = re.compile(
@@ -253,8 +252,11 @@ def _deepest(value: Any) -> Path:
 def _facts(document: Any) -> Facts:
     """Check a parsed document and bring it to normal form in place; inside `state` the canonical writer checks."""
     try:
-        version, id, entity_type, created_at, place, state, files, previous = _members(document)
-        realm, lineage, adjacency, horizon, resonance, velocity, density = _dimensions(place)
+        version, id, entity_type = document["stat7"], document["id"], document["entity_type"]
+        created_at, place, state = document["created_at"], document["coordinates"], document["state"]
+        files, previous = document["files"], document["previous"]
+        realm, lineage, adjacency, horizon = place["realm"], place["lineage"], place["adjacency"], place["horizon"]
+        resonance, velocity, density = place["resonance"], place["velocity"], place["density"]
     except (KeyError, TypeError):
         raise next(_misfits(document)) from None
     if len(document) != len(MEMBERS) or len(place) != len(COORDINATES):
@@ -298,8 +300,11 @@ def _quantised(resonance: Any, velocity: Any, density: Any) -> tuple[int, int, i
         and -1.0 < velocity < 1.0
         and 0.0 < density < 1.0
     ):
-        r, v, d = round(resonance * SCALE), round(velocity * SCALE), round(density * SCALE)
-        if r / SCALE == resonance and v / SCALE == velocity and d / SCALE == density and r and v:
+        # Called so, and with a float to multiply by, rounding takes half the time it takes through round().
+        r = (resonance * _FLOAT_SCALE).__round__()
+        v = (velocity * _FLOAT_SCALE).__round__()
+        d = (density * _FLOAT_SCALE).__round__()
+        if r / _FLOAT_SCALE == resonance and v / _FLOAT_SCALE == velocity and d / _FLOAT_SCALE == density and r and v:
             return r, v, d
     return None
 
@@ -428,7 +433,6 @@ def _misfits(document: Any) -> Iterator[InvalidEntity]:
 def _member_faults(given: Any, expected: tuple[str, ...], path: Path) -> Iterator[InvalidEntity]:
     if type(given) is not dict:
         yield InvalidEntity(format_path(path), f"must be an object, not {_kind(given)}")
-        return
     for name in expected:
         if name not in given:
             yield InvalidEntity(format_path((*path, name)), "this member is missing")

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from stat7.address import Address, is_address
+from stat7.contracts import Page
 from stat7.entity import Entity
 from stat7.errors import Gone, InvalidEntity, InvalidQuery, NotFound
 from stat7.files.base import FileStore, Source, StoredFile
@@ -21,9 +22,9 @@ from stat7.putting import PutResult as PutResult
 from stat7.putting import Status as Status
 from stat7.putting import put_batch
 from stat7.query import Query
-from stat7.record import Notice, Record, format_time, normalise, normalise_json, read_canonical
+from stat7.record import Notice, Record, check_id, format_time, normalise, normalise_json, read_canonical
 from stat7.stored import parse_stored, read_stored, verified
-from stat7.stores.base import Match, Page, Plan, Store
+from stat7.stores.base import Match, Plan, Store
 
 PAGE: Final = 1000
 """Matches fetched in one call while something is walked through."""
@@ -133,8 +134,8 @@ class Repository:
         }
 
     def head(self, id: str) -> Address:
-        """The address of the current version of an id. Raises NotFound."""
-        address = self.store.heads((id,)).get(id)
+        """The address of the current version of an id. Raises NotFound, or InvalidQuery for what can't be an id."""
+        address = self.store.heads((_checked_id(id),)).get(id)
         if address is None:
             raise NotFound(id)
         return address
@@ -156,7 +157,7 @@ class Repository:
 
         Raises NotFound at once if nothing current has, or names, this id.
         """
-        head = self.store.heads((id,)).get(id)
+        head = self.store.heads((_checked_id(id),)).get(id)
         held = None if head is None else self.store.get((head,)).get(head)
         named = read_stored(head, held).adjacency if head is not None and isinstance(held, bytes) else []
         incoming = self._matches(Query(adjacent_to=id))
@@ -206,7 +207,8 @@ class Repository:
     def withdraw(self, addresses: Sequence[Address], *, case: str, reason: str) -> list[Notice]:
         """Erase documents and leave notices; returns the notices in force (an earlier withdrawal's is kept).
 
-        Addresses never seen are withdrawn ahead: putting them later is refused.
+        `case` and `reason` are one line each, else InvalidEntity. Addresses never seen are withdrawn ahead: to put them
+        later is refused.
         """
         notices = self._notices(addresses, case, reason)
         kept: list[Notice] = []
@@ -311,8 +313,18 @@ class Repository:
         for address in addresses:
             if not is_address(address):
                 raise InvalidQuery("address", f"{ascii(address)[:80]} is not 64 lowercase hex digits")
+        for name, text in (("case", case), ("reason", reason)):
+            if not text.strip() or not text.isprintable():
+                raise InvalidEntity(name, f"{ascii(text)[:80]} is not one line of text; a notice keeps it for good")
         now = format_time(self.now_ms())
         return [Notice(address, case, reason, now) for address in addresses]
+
+
+def _checked_id(id: str) -> str:
+    try:
+        return check_id(id)
+    except InvalidEntity as error:
+        raise InvalidQuery("id", error.reason) from None
 
 
 def to_record(document: Document) -> Record:

@@ -192,3 +192,28 @@ def test_completion_scripts(run: Run, shell: str) -> None:
     done = run("completion", shell)
     assert done.code == 0
     assert "_STAT7_COMPLETE" in done.text
+
+
+def test_import_files_says_what_it_skips(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"a")
+    for number in range(12):
+        (folder / f".hidden{number:02}").write_bytes(b"h")
+    done = run("import", "files", "pictures", "--json")
+    assert done.code == 0
+    assert json.loads(done.lines[-1])["new"] == 1
+    assert ".hidden09" in done.err
+    assert ".hidden11" not in done.err
+    assert run("import", "files", "nowhere").code == 2
+
+
+def test_every_version_travels_by_export(run: Run) -> None:
+    address = run("put", "-", stdin=as_json()).text.strip()
+    run("put", "-", stdin=as_json(previous=address, state={}))
+    assert len(run("export", "-o", "-").lines) == 1
+    everything = run("export", "-o", "-", "--versions", "all").out
+    assert len(everything.splitlines()) == 2
+    other = ("--store", "sqlite:other.db", "--files", "file:other-files")
+    assert run("import", "entities", "-", *other, stdin=everything).code == 0
+    assert run("digest", *other).out == run("digest").out

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from stat7.errors import ConfigError, Unavailable
 from stat7.files.base import StoredFile
+from stat7.importers import files as files_module
 from stat7.importers.base import Item
 from stat7.importers.files import SAMPLE, byte_variety, read_files
 from stat7.query import Query
-from stat7.record import Record
+from stat7.record import Record, format_time
 from stat7.repository import Repository, Status
 from tests.importers.support import errors, imported, memory_repository, peak_memory
 from tests.importers.test_tree import bytes_names, make, posix
@@ -269,12 +270,22 @@ def test_a_withdrawn_file_is_withdrawn_and_a_store_that_is_down_stops_the_run(tm
         imported(repo, read(with_files(repo, Meddling(repo.files, down)), tmp_path))
 
 
+def test_a_name_that_vanishes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a")
+    monkeypatch.setattr(os, "listdir", lambda path: ["a", "ghost"])
+    done = imported(repo := memory_repository(), read(repo, tmp_path))
+    assert done.counts() == {"read": 2, "new": 1, "bad": 1}
+    assert done.problems[0].place == "ghost"
+
+
 @posix
-def test_a_time_beyond_the_calendar_is_an_error_unless_dates_are_left_out(tmp_path: Path) -> None:
+def test_a_time_beyond_the_calendar_is_an_error_unless_dates_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(tmp_path, "a")
     os.utime(tmp_path / "a", (0, 300_000_000_000))
-    if (tmp_path / "a").stat().st_mtime < 299_000_000_000:
-        pytest.skip("this file system keeps no such times")
+    if (tmp_path / "a").stat().st_mtime < 299_000_000_000:  # not every file system keeps such times
+        monkeypatch.setattr(files_module, "format_time", lambda milliseconds: format_time(milliseconds + 10**15))
     assert "created_at: the modification time" in errors(read(memory_repository(), tmp_path))[0][1]
     assert errors(read(memory_repository(), tmp_path, dates=False)) == []
 

@@ -350,7 +350,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
         return peak_memory(work)
 
     peak(100)
-    assert peak(10_000) < peak(1_000) * 1.2
+    assert peak(4_000) < peak(500) * 1.2
 
 
 def test_the_airports_of_the_examples_are_mapped(checkout: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stat7.address import digest
+from stat7.contracts import Page
 from stat7.errors import Gone, InvalidQuery, Unavailable
 from stat7.operations import copy as copy_module
 from stat7.operations.copy import copy
@@ -16,7 +17,7 @@ from stat7.operations.digest import digest as take_digest
 from stat7.operations.verify import verify
 from stat7.record import Record
 from stat7.repository import Repository
-from stat7.stores.base import HeadMove, Page
+from stat7.stores.base import HeadMove
 from stat7.testing.samples import chain, random_records, sample, samples
 from tests.operations.copying import Make, fill, run
 from tests.repositories import (

@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 import pytest
 
 import stat7
+from stat7.contracts import Check
 from stat7.errors import Unavailable
 from stat7.operations import doctor
 from stat7.operations.doctor import diagnose
 from stat7.operations.resuming import MARK
 from stat7.repository import Repository
-from stat7.contracts import Check
 from tests.repositories import (
     DAY_MS,
     Clock,

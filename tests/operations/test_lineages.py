@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stat7.repository import Repository
 from stat7.contracts import Page
+from stat7.repository import Repository
 from stat7.testing.samples import chain, sample, samples
 from tests.operations.verifying import fill, findings
 from tests.repositories import (

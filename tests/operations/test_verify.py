@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from stat7.address import digest
+from stat7.contracts import Page
 from stat7.errors import Corrupt, Gone
 from stat7.files.base import Source, StoredFile
 from stat7.operations.verify import VerifyResult, verify, verify_files
 from stat7.record import Notice, Record, read_canonical
 from stat7.repository import Repository
-from stat7.stores.base import HeadMove, Page
+from stat7.stores.base import HeadMove
 from stat7.stores.memory import MemoryStore
 from stat7.testing.samples import chain, forge, random_records, sample, samples
 from tests.operations.verifying import fill, findings

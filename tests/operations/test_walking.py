@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stat7.operations.walking import in_batches, walk
 from stat7.contracts import Page
+from stat7.operations.walking import in_batches, walk
 
 
 def test_walking_follows_cursors_over_empty_pages_to_the_end() -> None:

@@ -30,24 +30,37 @@ def disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**12, 10**12 - free, free))
 
 
-def test_an_embedded_store_is_new_at_each_scale_and_gone_afterwards(tmp_path: Path) -> None:
+def test_each_scale_has_a_new_store_of_its_own(tmp_path: Path) -> None:
     embedded = Embedded(tmp_path)
-    location, held = embedded.move_in(1000)
-    assert held == 0
-    with location.open() as repository:
+    small, large = embedded.move_in(1000), embedded.move_in(2000)
+    assert embedded.apart
+    assert (small.held, large.held) == (0, 0)
+    assert small.digests != large.digests
+    assert small.new is not None
+    assert not small.new.exists()
+    with small.location.open() as repository:
         assert repository.store.count() == 0
+    assert small.new.is_file()
     embedded.wrote(range(5))
-    embedded.move_out(1000)
-    assert list(tmp_path.iterdir()) == []
     assert embedded.leave() == []
 
 
 def test_a_folder_with_hostile_letters_holds_a_store(tmp_path: Path) -> None:
-    place = tmp_path / "50%25 ? of #them"
+    place = tmp_path / ("50%25 of #them" if sys.platform == "win32" else "50%25 ? of #them")
     place.mkdir()
-    location, _ = Embedded(place).move_in(10)
-    with location.open():
+    room = Embedded(place).move_in(10)
+    with room.location.open():
+        assert (place / "scale-10" / "store.db") == room.new
         assert (place / "scale-10" / "store.db").is_file()
+
+
+def test_a_given_store_grows_from_scale_to_scale(tmp_path: Path) -> None:
+    given = Given(Location("sqlite:library.db"), Workload(7), tmp_path)
+    small, large = given.move_in(1000), given.move_in(3000)
+    assert not given.apart
+    assert (small.held, large.held) == (0, 1000)
+    assert small.digests == large.digests
+    assert (small.new, large.new) == (None, None)
 
 
 def test_a_scale_that_the_disk_cannot_hold_is_told_with_both_numbers(
@@ -56,7 +69,7 @@ def test_a_scale_that_the_disk_cannot_hold_is_told_with_both_numbers(
     disk(monkeypatch, 10_000_000 * BYTES_PER_ENTITY + SPARE - 1)
     reason = Embedded(tmp_path).lacks(10_000_000)
     assert reason is not None
-    assert "15.5 GB" in reason
+    assert "20.5 GB" in reason
     assert Embedded(tmp_path).lacks(1_000_000) is None
 
 
@@ -64,9 +77,9 @@ def test_a_given_file_is_judged_by_its_own_disk_and_other_stores_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk(monkeypatch, 10**8)
-    given = Given(Location(f"sqlite:{tmp_path / 'a.db'}"), Workload(7))
+    given = Given(Location(f"sqlite:{tmp_path / 'a.db'}"), Workload(7), tmp_path)
     assert given.lacks(1000) is not None
-    assert Given(Location("memory:"), Workload(7)).lacks(10**9) is None
+    assert Given(Location("memory:"), Workload(7), tmp_path).lacks(10**9) is None
 
 
 def test_a_given_store_keeps_its_own_and_gives_up_what_was_added(tmp_path: Path) -> None:
@@ -85,12 +98,12 @@ def test_a_given_store_keeps_its_own_and_gives_up_what_was_added(tmp_path: Path)
         assert dict(repository.store.scan_heads(None, 100).items) == {"hero/ada": mine.address}
 
 
-def test_what_could_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: object, **options: object) -> None:
         raise WorkerFailed("worker 1 of 1 is gone")
 
     monkeypatch.setattr(housing, "run_together", failing)
-    given = Given(Location("sqlite:library.db"), Workload(7, "stress/ab/"))
+    given = Given(Location("sqlite:library.db"), Workload(7, "stress/ab/"), tmp_path)
     assert given.leave() == []
     given.move_in(100)
     (note,) = given.leave()

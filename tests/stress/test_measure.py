@@ -77,8 +77,10 @@ def test_a_ramp_that_levels_off_is_cut_where_it_does() -> None:
         [100.0 - 4 * block for block in range(20)],
         [100.0 + 10 * block for block in range(20)],
         [100.0] * 13 + [50.0] * 7,
+        [100.0] * 12 + [1.0] * 8,
+        [1.0] * 10 + [100.0] * 10,
     ],
-    ids=["falling", "rising", "broken down"],
+    ids=["falling", "rising", "halved", "broken down", "half a warm-up"],
 )
 def test_a_series_that_drifts_to_its_end_is_not_steady(values: list[float]) -> None:
     assert steady_from(noisy(values)) is None
@@ -117,6 +119,19 @@ def test_the_reads_of_a_mix_are_summed_up_over_the_time_that_the_whole_kept() ->
     assert set(reads.latencies) == {100}
     assert reads.rate == pytest.approx(500, rel=0.01)
     assert reads.figures("read_")["read_p99"].value == pytest.approx(100 / 1e6)
+
+
+def test_figures_without_a_steady_state_may_be_off_by_as_much_as_the_halves_differ() -> None:
+    slowing = np.cumsum(np.linspace(1e6, 2e6, 4000)).astype(np.int64)
+    little = summarise([(slowing, slowing * 0 + 10)])
+    assert not little.steady
+    assert little.slack == 2
+    fast = np.arange(1, 2601, dtype=np.int64) * 100_000
+    breaking = np.concatenate([fast, fast[-1] + np.arange(1, 21, dtype=np.int64) * 10_000_000])
+    much = summarise([(breaking, breaking * 0 + 10)])
+    assert not much.steady
+    assert 2 < much.slack < 10
+    assert summarise([(np.arange(1, 2001, dtype=np.int64) * 1000, breaking[:2000] * 0)]).slack == 1
 
 
 def test_nothing_measured_is_no_data() -> None:

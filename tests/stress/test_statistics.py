@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import comb, exp
+from math import exp
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stat7.stress.statistics import fit_exponent, poisson_probability
+from stat7.stress.statistics import fit_exponent, fit_rounds, poisson_probability
 
 
 @pytest.mark.parametrize(
@@ -43,29 +43,40 @@ def test_both_ways_of_counting_agree_where_they_meet() -> None:
     assert poisson_probability(9800, 9_999.9) == pytest.approx(poisson_probability(9800, 10_000.1), rel=0.15)
 
 
-@given(st.floats(0.5, 2.0), st.lists(st.integers(10, 10**7), min_size=2, max_size=5, unique=True))
+@given(st.floats(0.5, 2.0), st.lists(st.integers(10, 10**7), min_size=3, max_size=5, unique=True))
 def test_an_exact_power_is_found_without_error(exponent: float, scales: list[int]) -> None:
-    fit = fit_exponent([(scale, [3e-6 * scale**exponent] * 5) for scale in scales])
-    assert fit is not None
-    assert fit.exponent == pytest.approx(exponent, rel=1e-3)
-    assert fit.error == pytest.approx(0, abs=1e-3)
+    totals = [3e-6 * scale**exponent for scale in scales]
+    for fit in (fit_exponent(list(zip(scales, totals, strict=True))), fit_rounds(scales, [totals] * 4)):
+        assert fit is not None
+        assert fit.exponent == pytest.approx(exponent, rel=1e-3)
+        assert fit.error == pytest.approx(0, abs=1e-3)
 
 
-def test_the_error_of_two_scales_comes_from_the_spread_of_their_blocks() -> None:
-    fit = fit_exponent([(10, [1.0, 1.1, 0.9, 1.0]), (1000, [100.0, 110.0, 90.0, 100.0])])
-    assert fit is not None
-    error_of_mean = (0.02 / 3 / 4) ** 0.5
-    assert fit.error == pytest.approx((2 * (error_of_mean / 2.302585) ** 2) ** 0.5 / 2)
-    assert fit.interval == pytest.approx((1 - 2 * fit.error, 1 + 2 * fit.error))
-
-
-def test_the_error_of_more_scales_comes_from_their_distance_to_the_line() -> None:
-    fit = fit_exponent([(10, [1.0]), (100, [15.0]), (1000, [100.0])])
+def test_the_error_of_a_fit_comes_from_the_distance_to_the_line() -> None:
+    fit = fit_exponent([(10, 1.0), (100, 15.0), (1000, 100.0)])
     assert fit is not None
     assert fit.exponent == pytest.approx(1)
-    assert fit.error == pytest.approx((comb(3, 2) * 2 * 0.17609**2 / 9 / 2) ** 0.5, rel=0.01)
+    assert fit.error == pytest.approx((6 * 0.17609**2 / 9 / 2) ** 0.5, rel=0.01)
+    assert fit.interval == (fit.exponent - 2 * fit.error, fit.exponent + 2 * fit.error)
 
 
-@pytest.mark.parametrize("points", [[], [(10, [1.0])], [(10, [1.0]), (100, [])], [(10, [1.0]), (100, [0.0, 1.0])]])
-def test_one_scale_is_no_line(points: list[tuple[int, list[float]]]) -> None:
-    assert fit_exponent(points) is None
+def test_what_slows_a_whole_round_does_not_touch_its_exponent() -> None:
+    rounds = [[10.0 * slow, 1000.0 * slow] for slow in (1, 3, 0.5, 20)]
+    fit = fit_rounds([10, 1000], rounds)
+    assert fit is not None
+    assert fit.exponent == pytest.approx(1)
+    assert fit.error == pytest.approx(0, abs=1e-12)
+
+
+def test_the_error_over_rounds_comes_from_their_spread() -> None:
+    fit = fit_rounds([10, 100], [[1.0, 10.0], [1.0, 100.0], [1.0, 10.0], [1.0, 100.0]])
+    assert fit is not None
+    assert fit.exponent == pytest.approx(1.5)
+    assert fit.error == pytest.approx((1 / 3 / 4) ** 0.5)
+    assert fit.points == 4
+
+
+def test_too_few_points_are_no_line() -> None:
+    assert fit_exponent([(10, 1.0), (100, 10.0)]) is None
+    assert fit_rounds([10], [[1.0], [1.0]]) is None
+    assert fit_rounds([10, 100], [[1.0, 10.0]]) is None

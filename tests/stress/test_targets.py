@@ -62,6 +62,21 @@ def test_a_figure_with_an_interval_is_decided_only_if_it_lies_on_one_side(
     assert "1.05" in why
 
 
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(12_000, Verdict.PASS), (8000, Verdict.INCONCLUSIVE), (3000, Verdict.INCONCLUSIVE), (2000, Verdict.FAIL)],
+)
+def test_rates_and_latencies_that_may_be_off_need_room_to_spare(value: float, verdict: Verdict) -> None:
+    assert judge([RATE], {"per_second": Figure(value, "1/s", 10)}, slack=2)[0] is verdict
+    assert judge([BELOW], {"mean": Figure(500 / value, "ms", 10)}, slack=2)[0] is verdict
+
+
+def test_counts_are_never_off() -> None:
+    target = Target("duplicates", "==", 0, "addresses")
+    assert judge([target], {"duplicates": Figure(0, "addresses", 10)}, slack=9)[0] is Verdict.PASS
+    assert judge([target], {"duplicates": Figure(1, "addresses", 10)}, slack=9)[0] is Verdict.FAIL
+
+
 def test_the_worst_target_decides_and_is_named() -> None:
     figures = {"mean": Figure(0.2, "ms", 10), "p99": Figure(None, "ms", 10), "per_second": Figure(9000, "1/s", 10)}
     targets = [RATE, Target("p99", "<", 1, "ms"), BELOW]

@@ -50,6 +50,14 @@ def test_lines_are_not_in_canonical_order() -> None:
     assert list(orjson.loads(Workload(7).line(9)))[:2] == ["stat7", "id"]
 
 
+def test_lean_entities_have_no_neighbours_and_differ_in_nothing_else() -> None:
+    full, lean = Workload(7).document(500), Workload(7, lean=True).document(500)
+    assert full["coordinates"].pop("adjacency")
+    assert lean["coordinates"].pop("adjacency") == []
+    assert full == lean
+    assert normalise_json(Workload(7, lean=True).line(500)) == Workload(7, lean=True).record(500)
+
+
 def test_neighbours_are_earlier_entities() -> None:
     known = {Workload(7).id(index) for index in range(300)}
     assert all(set(Workload(7).record(index).adjacency) <= known for index in range(301))

@@ -21,6 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Source = Callable[["Repository"], Iterable["Item"]]
 
 PROBLEMS_SHOWN = 200
+SKIPS_SHOWN = 10
 
 
 def _run_options(function: Function) -> Function:
@@ -110,10 +111,26 @@ def import_files(
 
     if not folder.is_dir():
         raise click.UsageError(f"{plain(str(folder))} is not a folder")
+    skipped = 0
+
+    def on_skip(place: str, reason: str) -> None:
+        nonlocal skipped
+        skipped += 1
+        if skipped <= SKIPS_SHOWN:
+            note(f"skipped {plain(place)}: {plain(reason)}")
+        elif skipped == SKIPS_SHOWN + 1:
+            note("… and more like these")
 
     def items(repo: Repository) -> Iterator[Item]:
         return read_files(
-            repo, folder, hidden=hidden, follow_links=follow_links, dates=not no_dates, prefix=prefix, realm=realm
+            repo,
+            folder,
+            hidden=hidden,
+            follow_links=follow_links,
+            dates=not no_dates,
+            prefix=prefix,
+            realm=realm,
+            on_skip=on_skip,
         )
 
     _run(items, update, as_json, store, files)

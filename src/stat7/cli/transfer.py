@@ -34,14 +34,17 @@ def export(
 
     \b
     Examples:
-      stat7 export -o all.ndjson.gz
+      stat7 export -o current.ndjson.gz
+      stat7 export --versions all -o all.ndjson.gz     with every history; import takes it back
       stat7 export --realm narrative --versions all -o - | wc -l
     """
     from stat7.operations.export import export_entities
 
     query = build_query(locator, parts)
+    # Everything, histories included, has an order of its own: the one in which import takes it back.
+    everything = query.as_dict() == {"versions": "all"}
     with open_repository(store, files) as repo, progress() as report, _target(output) as target:
-        count = export_entities(repo, target, query=query, report=report)
+        count = export_entities(repo, target, query=None if everything else query, report=report)
     if str(output) != "-":
         if as_json:
             print_json({"exported": count})

@@ -10,13 +10,13 @@ from typing import Final
 
 import stat7
 from stat7.canonical import canonicalize
+from stat7.contracts import Check
 from stat7.errors import Stat7Error
 from stat7.files.base import StoredFile
 from stat7.operations.resuming import MARK, read_mark
 from stat7.operations.walking import NAMES
 from stat7.record import format_time
 from stat7.repository import Repository
-from stat7.contracts import Check
 
 RELEASED_MS: Final = 1767225600000
 """2026-01-01: a clock that shows less is wrong."""

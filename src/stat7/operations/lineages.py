@@ -32,6 +32,22 @@ class _Version(NamedTuple):
     previous: Address | None
 
 
+class Stray(NamedTuple):
+    """A document that the head of its id doesn't lead to; `head` is that head, None if the id has none."""
+
+    id: str
+    address: Address
+    head: Address | None
+
+    def finding(self) -> Finding:
+        """What to tell of it."""
+        if self.head is None:
+            detail = f"a version of {self.id}, which has no current version; putting it again makes it that"
+        else:
+            detail = f"a version of {self.id} that its current version {self.head} does not lead to"
+        return Finding("unreferenced", self.address, detail)
+
+
 class Lineages:
     """Takes versions in any order, then says what is broken in their histories; a context manager (see LineSorter)."""
 
@@ -56,8 +72,8 @@ class Lineages:
             held = get_each(self._store, [previous for _, previous in batch])
             yield [(address, previous) for address, previous in batch if previous not in held]
 
-    def unreferenced(self) -> Iterator[Finding]:
-        """A finding for each document that the head of its id doesn't lead to."""
+    def unreferenced(self) -> Iterator[Stray]:
+        """Each document that the head of its id doesn't lead to; those of one id, as a rule, together."""
         for batch in in_batches(self._strays(), DOCUMENTS):
             yield from self._confirmed(batch)
 
@@ -101,7 +117,7 @@ class Lineages:
                 if version.is_document and version.address not in reached:
                     yield version.address
 
-    def _confirmed(self, addresses: Sequence[Address]) -> Iterator[Finding]:
+    def _confirmed(self, addresses: Sequence[Address]) -> Iterator[Stray]:
         """By the heads as they are now: they may have moved, and what was missing behind them may have been mended."""
         strays: dict[str, set[Address]] = {}
         for address, held in get_each(self._store, addresses).items():
@@ -111,19 +127,13 @@ class Lineages:
                 except Corrupt:
                     continue
         heads = self._store.heads(list(strays))
-        wanted = {id: (heads[id], strays[id]) for id in heads}
+        wanted = {id: (heads[id], strays[id]) for id in strays if id in heads}
         behind, damaged = find_ancestors(self._store, wanted)
         for id, versions in strays.items():
             if id in damaged:
                 continue
             for address in sorted(versions - behind.get(id, set()) - {heads.get(id)}):
-                yield Finding("unreferenced", address, _reason(id, heads.get(id)))
-
-
-def _reason(id: str, head: Address | None) -> str:
-    if head is None:
-        return f"a version of {id}, which has no current version; putting it again makes it that"
-    return f"a version of {id} that its current version {head} does not lead to"
+                yield Stray(id, address, heads.get(id))
 
 
 def _parse(line: bytes) -> _Version:

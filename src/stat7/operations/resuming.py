@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
+from stat7.contracts import Page
 from stat7.errors import InvalidQuery
 from stat7.operations.walking import DOCUMENTS, walk
-from stat7.stores.base import Page, Store
+from stat7.stores.base import Store
 
 MARK: Final = "copy"
 """The name of the mark: one, so that what an abandoned copy leaves is overwritten by the next."""

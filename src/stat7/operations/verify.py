@@ -7,27 +7,29 @@
 | index | an index row and its document disagree | yes |
 | head | a head points to nothing, or to another id's version | yes |
 | file | a stored file's bytes don't hash to its name | yes |
+| store | damage to the store itself keeps a part of it from being read at all | yes |
 | missing-version | the version that a stored one replaces isn't stored: history out of order, or lost | no |
 | unreferenced | a version that its id's head doesn't lead to: it lost a race, or its put was cut off | no |
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from stat7.address import Address, is_address
-from stat7.errors import Corrupt, Gone, InvalidEntity, NotFound
+from stat7.errors import Corrupt, Gone, NotFound
 from stat7.files.base import StoredFile
 from stat7.operations.lineages import Lineages
-from stat7.operations.walking import DOCUMENTS, NAMES, in_batches, walk
+from stat7.operations.repair import Damage, Repair, judge
+from stat7.operations.walking import DOCUMENTS, NAMES, walk
 from stat7.progress import Report, silent
-from stat7.record import Notice, Record, read_canonical
+from stat7.record import Notice, Record
 from stat7.repository import Repository
 from stat7.stored import get_each, version_of
-from stat7.stores.base import Finding, HeadMove
+from stat7.stores.base import Finding
+from stat7.versions import find_ancestors
 
 INFORMATIVE: Final = frozenset({"missing-version", "unreferenced"})
 """Kinds of findings that don't make a verification fail."""
@@ -68,16 +70,16 @@ def verify(
     """Check the whole repository, in constant memory, while others may go on using it.
 
     With `repair_from`, damaged and missing documents and files are replaced from there (each checked first), index rows
-    are made anew, and heads that point to nothing are mended. What is withdrawn, here or there, is never brought back.
-    Without it nothing is changed.
+    are made anew, and heads that are lost or point to nothing are mended. What is withdrawn, here or there, is never
+    brought back. Without it nothing is changed.
     """
     job = _Verification(repo, repair_from, on_finding, report)
     with Lineages(repo.store) as lineages:
-        job.check_documents(lineages)
-        job.check_index()
-        job.check_heads()
-        job.check_lineages(lineages)
-    job.check_files()
+        job.stage(lambda: job.check_documents(lineages))
+        job.stage(job.check_index)
+        job.stage(job.check_heads)
+        job.stage(lambda: job.check_lineages(lineages))
+    job.stage(job.check_files)
     return job.result
 
 
@@ -86,7 +88,7 @@ def verify_files(
 ) -> VerifyResult:
     """The part of `verify` that reads every stored file whole. Nothing is changed."""
     job = _Verification(repo, None, on_finding, report)
-    job.check_files()
+    job.stage(job.check_files)
     return job.result
 
 
@@ -94,19 +96,26 @@ class _Verification:
     def __init__(self, repo: Repository, replica: Repository | None, on_finding: OnFinding, report: Report) -> None:
         self.store = repo.store
         self.files = repo.files
-        self.replica = replica
+        self.repair = Repair(repo, replica)
         self.report = report
         self.result = VerifyResult()
         self._on_finding = on_finding
+
+    def stage(self, check: Callable[[], None]) -> None:
+        """Run one part of the verification; damage that keeps it from going on is a finding, and the next part follows."""
+        try:
+            check()
+        except Corrupt as error:
+            self._found(Finding("store", error.address, f"can't be read any further: {error.found}"), False)
 
     def check_documents(self, lineages: Lineages) -> None:
         result, total = self.result, self.store.count()
         for page in walk(self.store.scan, DOCUMENTS):
             records: list[Record] = []
             notices: list[Notice] = []
-            damaged: dict[Address, _Damage] = {}
+            damaged: dict[Address, Damage] = {}
             for address, held in page.items:
-                read = held if isinstance(held, Notice) else _read(address, held)
+                read = held if isinstance(held, Notice) else judge(address, held)
                 if isinstance(read, Record):
                     records.append(read)
                 elif isinstance(read, Notice):
@@ -130,13 +139,12 @@ class _Verification:
             page = self.store.check(cursor, DOCUMENTS)
             findings = [finding for finding in page.items if not self._is_damage(finding)]
             left = set(findings)
-            if findings and self.replica is not None:
-                self._rebuild({finding.subject for finding in findings if is_address(finding.subject)})
+            if findings and self.repair.index({finding.subject for finding in findings if is_address(finding.subject)}):
                 left = set(self.store.check(cursor, DOCUMENTS).items)
             for finding in findings:
                 self._found(finding, finding not in left)
             done += DOCUMENTS
-            self.report("index", min(done, self.result.entities), self.result.entities)
+            self.report("index", done, None)
             cursor = page.cursor
             if cursor is None:
                 return
@@ -148,8 +156,7 @@ class _Verification:
                 # Somebody may have moved or taken back what was just being looked at: only what stays so counts.
                 wrong = self._wrong_heads(self.store.heads(list(wrong)))
             for id, (address, detail) in wrong.items():
-                repaired = self._mend_head(id, address)
-                self._found(Finding("head", id, f"points to {address}, {detail}"), repaired)
+                self._found(Finding("head", id, f"points to {address}, {detail}"), self._mend_head(id, address))
             self.result.heads += len(page.items)
             self.report("heads", self.result.heads, None)
 
@@ -157,8 +164,11 @@ class _Verification:
         for broken in lineages.broken():
             for address, previous in broken:
                 self._missing_version(address, previous)
-        for finding in lineages.unreferenced():
-            self._found(finding, False)
+        mended, reached = "", set[Address]()
+        for stray in lineages.unreferenced():
+            if stray.head is None and stray.id != mended:
+                mended, reached = stray.id, self._restore_head(stray.id)
+            self._found(stray.finding(), stray.id == mended and stray.address in reached)
 
     def check_files(self) -> None:
         for page in walk(self.files.scan, NAMES):
@@ -171,7 +181,7 @@ class _Verification:
     def _check_file(self, file: StoredFile) -> None:
         detail = self._damage_of(file.sha256)
         if detail is not None:
-            self._found(Finding("file", file.sha256, detail), self._mend_file(file.sha256))
+            self._found(Finding("file", file.sha256, detail), self.repair.file(file.sha256))
         self.result.files += 1
         self.report("files", self.result.files, None)
 
@@ -187,24 +197,20 @@ class _Verification:
     def _is_damage(self, finding: Finding) -> bool:
         """Whether this is damage to a document, which its hash has told of before."""
         address = finding.subject
-        held = (
-            get_each(self.store, (address,)).get(address)
-            if finding.kind == "document" and is_address(address)
-            else None
-        )
-        return isinstance(held, bytes) and isinstance(_read(address, held), _Damage)
+        if finding.kind != "document" or not is_address(address):
+            return False
+        held = get_each(self.store, (address,)).get(address)
+        return isinstance(held, bytes) and isinstance(judge(address, held), Damage)
 
-    def _damaged(self, damaged: Mapping[Address, _Damage]) -> list[Record | Notice]:
+    def _damaged(self, damaged: Mapping[Address, Damage]) -> list[Record | Notice]:
         """Findings for damaged documents; returns what of them could be mended."""
-        mended = self._mend(damaged.keys())
+        mended = self.repair.documents(damaged.keys())
         for address, damage in damaged.items():
-            repaired = address in mended or self._move_home(address, damage.misplaced)
+            repaired = address in mended or self.repair.misplaced(address, damage.misplaced)
             self._found(Finding("document", address, damage.detail), repaired)
         return list(mended.values())
 
-    # What documents and heads refer to
-
-    def _check_named(self, records: Sequence[Record]) -> None:
+    def _check_named(self, records: Iterable[Record]) -> None:
         """Findings for files that these documents name and nobody has, or that have another size than they say."""
         naming = {(entry.sha256, entry.size): record.address for record in records for entry in record.files}
         known = self.files.stat(list({sha256 for sha256, _ in naming})) if naming else {}
@@ -212,7 +218,7 @@ class _Verification:
             held = known.get(sha256)
             if held is None:
                 finding = Finding("missing-file", sha256, f"the document {address} names it, but it is not stored")
-                self._found(finding, self._mend_file(sha256))
+                self._found(finding, self.repair.file(sha256))
             elif isinstance(held, StoredFile) and held.size != size and self._damage_of(sha256) is None:
                 detail = f"says that the file {sha256} has {size} bytes; it has {held.size}"
                 self._found(Finding("document", address, detail), False)
@@ -243,108 +249,29 @@ class _Verification:
                 continue
         return wrong
 
+    def _mend_head(self, id: str, address: Address | None) -> bool:
+        mended, fetched = self.repair.head(id, address)
+        # These weren't among the documents whose files and histories were looked at.
+        self._check_named(item for item in fetched.values() if isinstance(item, Record))
+        for item in fetched.values():
+            if item.previous is not None:
+                self._missing_version(item.address, item.previous)
+        return mended
+
+    def _restore_head(self, id: str) -> set[Address]:
+        """Give an id back the head that it lost, if possible; returns the versions that it leads to then."""
+        if not self._mend_head(id, None):
+            return set()
+        head = self.store.heads((id,))[id]
+        return {head} | find_ancestors(self.store, {id: (head, {""})}).behind[id]
+
     def _missing_version(self, address: Address, previous: Address) -> None:
         """The finding that `previous` is missing and, where that can be mended, the same for what is behind it."""
         missing: Address | None = previous
         while missing is not None and missing not in get_each(self.store, (missing,)):
-            mended = self._mend((missing,)).get(missing)
+            mended = self.repair.documents((missing,)).get(missing)
             detail = f"the version {address} replaces it, but it is not stored"
             self._found(Finding("missing-version", missing, detail), mended is not None)
             if isinstance(mended, Record):
                 self._check_named([mended])
             address, missing = missing, None if mended is None else mended.previous
-
-    # Repairs
-
-    def _mend(self, addresses: Collection[Address]) -> dict[Address, Record | Notice]:
-        """Replace documents by good ones from the replica; returns what of it is good here now.
-
-        What is withdrawn there is withdrawn here.
-        """
-        if self.replica is None or not addresses:
-            return {}
-        held = get_each(self.replica.store, list(addresses))
-        notices = [item for item in held.values() if isinstance(item, Notice)]
-        if notices:
-            self.store.withdraw(notices)
-        self._replace(held)
-        now = get_each(self.store, list(held))
-        read = {address: item if isinstance(item, Notice) else _read(address, item) for address, item in now.items()}
-        return {address: item for address, item in read.items() if not isinstance(item, _Damage)}
-
-    def _move_home(self, address: Address, record: Record | None) -> bool:
-        """Store a good document under its own address, if it was the address beside it that was damaged."""
-        if self.replica is None or record is None:
-            return False
-        self.store.replace([record])
-        return address not in get_each(self.store, (address,))
-
-    def _replace(self, held: Mapping[Address, bytes | Notice]) -> None:
-        """Store the good documents among these, with their index rows, in place of what is there."""
-        read = [_read(address, item) for address, item in held.items() if isinstance(item, bytes)]
-        good = [record for record in read if isinstance(record, Record)]
-        if good:
-            self.store.replace(good)
-
-    def _rebuild(self, addresses: Collection[Address]) -> None:
-        """Make index rows anew from the good documents here, and fetch the documents that are missing."""
-        for batch in in_batches(addresses, DOCUMENTS):
-            held = get_each(self.store, batch)
-            self._replace(held)
-            self._mend([address for address in batch if address not in held])
-
-    def _mend_head(self, id: str, address: Address) -> bool:
-        """Fetch the document that a head points to, or let the head point where the replica's does."""
-        if self.replica is None:
-            return False
-        mended = self._mend([address]).get(address)
-        if isinstance(mended, Record):
-            self._check_named([mended])
-        if mended is not None and mended.previous is not None:
-            # It wasn't among the documents when their histories were looked at.
-            self._missing_version(address, mended.previous)
-        if self._leads_to_version(id, address):
-            return True
-        other = self.replica.store.heads((id,)).get(id)
-        if other is None or not self._leads_to_version(id, other):
-            return False
-        return self.store.swap_heads([HeadMove(id, address, other)])[0]
-
-    def _leads_to_version(self, id: str, address: Address) -> bool:
-        try:
-            return version_of(id, address, get_each(self.store, (address,)).get(address))
-        except Corrupt:
-            return False
-
-    def _mend_file(self, sha256: str) -> bool:
-        """Replace a file by the replica's, which is hashed on its way."""
-        if self.replica is None:
-            return False
-        try:
-            self.files.replace(sha256, self.replica.files.open(sha256))
-        except (NotFound, Corrupt, InvalidEntity):
-            return False
-        except Gone as error:
-            self.files.withdraw([error.notice])
-        return True
-
-
-class _Damage(NamedTuple):
-    """What is wrong with a stored document; if it's a good one under a wrong address, that document."""
-
-    detail: str
-    misplaced: Record | None = None
-
-
-def _read(address: Address, document: bytes) -> Record | _Damage:
-    """The record of canonical bytes that hash to their address, else what is wrong with them."""
-    try:
-        record = read_canonical(document)
-    except InvalidEntity as error:
-        found = hashlib.sha256(document).hexdigest()
-        return _Damage(
-            f"the bytes are no canonical entity: {error}" if found == address else f"the bytes hash to {found}"
-        )
-    if record.address != address:
-        return _Damage(f"the bytes hash to {record.address}", record)
-    return record

@@ -45,17 +45,7 @@ class Context:
     timer: Timer
     cores: int
     tell: Callable[[int, int | None], None] = _unheard
-    points: dict[str, list[tuple[int, list[float]]]] = field(default_factory=dict)
-
-    @property
-    def digests(self) -> Path:
-        """The file of 32-byte digests of entities 0, 1, 2, …"""
-        return self.folder / "digests"
-
-    def note_times(self, operation: str, scale: int, summary: Summary) -> None:
-        """Keep for the fit of growth: the seconds that `scale` operations take at the rate of each steady block."""
-        rates = [float(rate) for rate in summary.blocks[summary.cut :] if rate > 0]
-        self.points.setdefault(operation, []).append((scale, [scale / rate for rate in rates]))
+    stages: list[Stage] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -67,11 +57,14 @@ class Stage:
     """
 
     scale: int
+    workload: Workload
     location: Location | None = None
+    digests: Path | None = None
     lacking: str = "the store of this scale wasn't built"
     broken: str | None = None
     malformed: int = 0
     addressed: int = 0
+    lookup_ns: float | None = None
     build: Mapping[str, Figure] = field(default_factory=dict)
 
 
@@ -98,11 +91,13 @@ class Outcome:
     def judged(self, context: Context) -> TestResult:
         """The result with its verdict: INVALID before NO_DATA before what the targets say."""
         targets = context.profile.of(self.name)
-        verdict, why = judge(targets, self.figures)
+        slack = max((summary.slack for summary in self.summaries), default=1.0)
+        verdict, why = judge(targets, self.figures, slack)
+        if slack > 1:
+            why += f" (no steady state: judged as if figures were off by a factor of up to {slack:.1f})"
+            verdict = Verdict.NO_DATA if verdict is Verdict.INCONCLUSIVE else verdict
         if self.lacking is not None:
             verdict, why = Verdict.NO_DATA, self.lacking
-        elif verdict is not Verdict.FAIL and not all(summary.steady for summary in self.summaries):
-            verdict, why = Verdict.NO_DATA, "no steady state: the rate still drifted at the end of the measurement"
         if self.summaries and context.timer.too_coarse:
             step = context.timer.step_ns / 1e6
             verdict, why = Verdict.INVALID, f"timer floor: the clock moves in steps of {step:g} ms, too coarse to judge"

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from stat7.errors import ConfigError
 from stat7.registry import anchored, configure_store, local_path, redact
@@ -18,29 +18,35 @@ from stat7.stress.tasks.ingest import Remove
 from stat7.stress.workers import WorkerFailed, run_together
 from stat7.stress.workload import Workload
 
-BYTES_PER_ENTITY: Final = 1500
-"""Disk that an embedded store takes for an entity at most, its write-ahead log and the digests included."""
+BYTES_PER_ENTITY: Final = 2000
+"""Disk that an embedded store takes for an entity at most, while it is built, the digests included."""
 
 SPARE: Final = 500_000_000
 _REMOVE_SILENCE: Final = 120.0
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 
+class Room(NamedTuple):
+    """Where the entities of a scale go; `held` of them are there already. `new`: a file to be made in bulk."""
+
+    location: Location
+    digests: Path
+    held: int = 0
+    new: Path | None = None
+
+
 class Housing(Protocol):
-    """Gives room for the entities of a scale, and leaves nothing behind."""
+    """Gives room for the entities of each scale, and leaves nothing behind."""
 
     shown: str
+    apart: bool
 
     def lacks(self, scale: int) -> str | None:
         """Why there is no room for a scale; None if there is, or nobody can tell."""
         ...
 
-    def move_in(self, scale: int) -> tuple[Location, int]:
-        """Where entities 0 to `scale` are to be, and how many of them are there already."""
-        ...
-
-    def move_out(self, scale: int) -> None:
-        """The measurements at this scale are over."""
+    def move_in(self, scale: int) -> Room:
+        """Room for entities 0 to `scale`. Where `apart` each scale has a store of its own, kept until the end."""
         ...
 
     def wrote(self, indexes: range) -> None:
@@ -53,9 +59,10 @@ class Housing(Protocol):
 
 
 class Embedded:
-    """An SQLite file of its own for each scale, dropped afterwards."""
+    """An SQLite file of its own for each scale, in a folder that its owner removes."""
 
     shown = "sqlite, a file in a temporary folder"
+    apart = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,25 +71,19 @@ class Embedded:
         """By the free disk."""
         return _lacking_disk(self.folder, scale)
 
-    def move_in(self, scale: int) -> tuple[Location, int]:
-        """A new, empty store."""
-        place = self._place(scale)
+    def move_in(self, scale: int) -> Room:
+        """A store that is to be made."""
+        place = self.folder / f"scale-{scale}"
         place.mkdir()
-        return Location(anchored("sqlite:store.db", place)), 0
-
-    def move_out(self, scale: int) -> None:
-        """Drop the store."""
-        shutil.rmtree(self._place(scale), ignore_errors=True)
+        location = Location(anchored("sqlite:store.db", place))
+        return Room(location, place / "digests", new=place / "store.db")
 
     def wrote(self, indexes: range) -> None:
         """Goes with the store."""
 
     def leave(self) -> list[str]:
-        """The folder is its owner's to remove."""
+        """Nothing is anywhere else."""
         return []
-
-    def _place(self, scale: int) -> Path:
-        return self.folder / f"scale-{scale}"
 
 
 class Given:
@@ -90,8 +91,11 @@ class Given:
     end.
     """
 
-    def __init__(self, location: Location, workload: Workload) -> None:
+    apart = False
+
+    def __init__(self, location: Location, workload: Workload, folder: Path) -> None:
         self.location = location
+        self._digests = folder / "digests"
         self.shown = redact(location.store)
         self._workload = workload
         self._held = 0
@@ -102,13 +106,10 @@ class Given:
         path = local_path(self.location.store)
         return None if path is None else _lacking_disk(path.absolute().parent, scale - self._held)
 
-    def move_in(self, scale: int) -> tuple[Location, int]:
+    def move_in(self, scale: int) -> Room:
         """The store, with what the smaller scales left in it."""
         held, self._held = self._held, max(scale, self._held)
-        return self.location, held
-
-    def move_out(self, scale: int) -> None:
-        """Kept for the next scale."""
+        return Room(self.location, self._digests, held)
 
     def wrote(self, indexes: range) -> None:
         """Remember them for the end."""

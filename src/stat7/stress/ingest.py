@@ -5,39 +5,47 @@ more.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from stat7.stress.context import SILENCE, Context, Stage
+from stat7.stress.housing import Room
 from stat7.stress.results import Figure
-from stat7.stress.subject import Location
 from stat7.stress.tasks.ingest import Fill, Generate
 from stat7.stress.tasks.loops import DIGEST
-from stat7.stress.workers import Task, run_together
+from stat7.stress.workers import run_together
 
-QUIET_PER_ENTITY: Final = 40e-6
+QUIET_PER_ENTITY: Final = 100e-6
 """Seconds for each entity that the building of indexes at the end may pass without a word."""
 
 LARGE: Final = 5_000_000
 """From this scale on the time a build will take is predicted first, from the largest one before it."""
 
 SAMPLED: Final = 10
-"""Where time is short, the subject addresses one chunk in so many of a large scale, and the template makes the others.
-"""
+"""Where time is short, the subject addresses one chunk in so many of a large scale, the template the others."""
 
-_MARGIN: Final = 1.15
+LEANER: Final = 0.65
+"""What storing an entity without neighbours takes, as a share of storing one with them."""
+
+_MARGIN: Final = 1.25
 
 
 @dataclass(slots=True)
 class Pace:
-    """Seconds for each entity of the largest build so far: all in all, and of the process that stores, waiting left
-    out.
-    """
+    """Seconds for each entity of the largest build so far: in all, and of the process that stores, waiting left out."""
 
     entity: float = 0.0
     storing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a scale is built: the subject addresses one chunk in `every`, and entities may be `lean`."""
+
+    every: int = 1
+    lean: bool = False
 
 
 def build(context: Context, stage: Stage, pace: Pace) -> None:
@@ -46,63 +54,65 @@ def build(context: Context, stage: Stage, pace: Pace) -> None:
     Raises WorkerFailed.
     """
     context.budget.begin("ingest", stage.scale)
-    lacking = context.housing.lacks(stage.scale)
-    every = 1
+    lacking, way = context.housing.lacks(stage.scale), Way()
     if lacking is None and stage.scale >= LARGE and pace.entity:
-        every, lacking = _affordable(context, stage.scale, pace)
+        way, lacking = _affordable(context, stage.scale, pace)
     if lacking is not None:
         stage.lacking = lacking
         return
-    location, held = context.housing.move_in(stage.scale)
+    stage.workload = replace(stage.workload, lean=way.lean)
+    room = context.housing.move_in(stage.scale)
     begun = time.monotonic()
-    results = _ingest(context, stage.scale, location, held, every)
+    *generated, filled = _ingest(context, stage, room, way.every)
     took = time.monotonic() - begun
-    *generated, filled = results
-    stage.malformed += sum(result["malformed"] for result in generated)
-    storing = (filled["took_ns"] - filled["waited_ns"]) / 1e9
-    count = max(1, stage.scale - held)
-    pace.entity, pace.storing = took / count, storing / count
-    stage.location = location
+    count = stage.scale - room.held
+    pace.entity, pace.storing = took / count, (filled["took_ns"] - filled["waited_ns"]) / 1e9 / count
+    stage.location, stage.digests = room.location, room.digests
+    stage.malformed = sum(result["malformed"] for result in generated)
+    stage.addressed = room.held + sum(result["addressed"] for result in generated)
     stage.build = {
         "build_seconds": Figure(took, "s", 1),
         "build_per_second": Figure(count / took, "1/s", count),
     }
-    stage.addressed = held + sum(result["addressed"] for result in generated)
 
 
-def _affordable(context: Context, scale: int, pace: Pace) -> tuple[int, str | None]:
-    """Which share of the entities the subject can address in the time that is left: one in `every`; or why none."""
+def _affordable(context: Context, scale: int, pace: Pace) -> tuple[Way, str | None]:
+    """The most thorough way that fits the time left; or why none does."""
     left = context.budget.remaining - context.budget.reserved
-    whole, sampled = (_MARGIN * seconds * scale for seconds in (pace.entity, pace.storing + pace.entity / SAMPLED))
-    if whole <= left:
-        return 1, None
-    if sampled <= left:
-        context.budget.cuts.append(
-            f"ingest at {scale:,}: one entity in {SAMPLED} was addressed by the program under test, the others by the "
-            f"harness's own canonical template"
-        )
-        return SAMPLED, None
-    return (
-        1,
-        f"building {scale:,} entities would take {sampled:,.0f} s at the pace so far; {max(0, left):,.0f} s are left",
+    sampled = pace.storing + pace.entity / SAMPLED
+    ways = (
+        (Way(), pace.entity, ""),
+        (Way(SAMPLED), sampled, _SAMPLING),
+        (Way(SAMPLED, lean=True), sampled * LEANER, f"{_SAMPLING}, and entities have no neighbours"),
     )
+    for way, seconds, cut in ways:
+        if _MARGIN * seconds * scale <= left:
+            context.budget.cuts += [f"ingest at {scale:,}: {cut}"] if cut else []
+            return way, None
+    needed = _MARGIN * sampled * LEANER * scale
+    return Way(), f"building it would take {needed:,.0f} s at the pace so far; {max(0, left):,.0f} s are left"
 
 
-def _ingest(context: Context, scale: int, location: Location, held: int, every: int) -> list[Any]:
-    pipes = [get_context("spawn").Pipe(duplex=False) for _ in range(context.cores)]
-    with context.digests.open("ab") as file:
+_SAMPLING: Final = (
+    f"one entity in {SAMPLED} was addressed by the program under test, the others by the harness's own template"
+)
+
+
+def _ingest(context: Context, stage: Stage, room: Room, every: int) -> list[Mapping[str, Any]]:
+    scale, cores = stage.scale, context.cores
+    pipes = [get_context("spawn").Pipe(duplex=False) for _ in range(cores)]
+    with room.digests.open("ab") as file:
         file.truncate(scale * DIGEST)
-    tasks: list[Task] = [
-        Generate(context.subject, context.workload, held, scale, worker, context.cores, context.digests, outlet, every)
+    generators = [
+        Generate(context.subject, stage.workload, room.held, scale, worker, cores, room.digests, outlet, every)
         for worker, (_, outlet) in enumerate(pipes)
     ]
-    tasks.append(Fill(location, tuple(inlet for inlet, _ in pipes), scale - held))
-    done = [0] * len(tasks)
+    fill = Fill(room.location, room.new, tuple(inlet for inlet, _ in pipes), scale - room.held)
 
     def on_progress(worker: int, items: int) -> None:
-        done[worker] = items
-        context.tell(min(done[-1], scale - held), scale - held)
+        if worker == cores:
+            context.tell(items, scale - room.held)
 
-    ends: list[Connection] = [end for pair in pipes for end in pair]
+    ends = [end for pair in pipes for end in pair]
     silence = SILENCE + scale * QUIET_PER_ENTITY
-    return list(run_together(tasks, seconds=silence, hand_over=ends, on_progress=on_progress))
+    return run_together([*generators, fill], seconds=silence, hand_over=ends, on_progress=on_progress)

@@ -31,6 +31,9 @@ errors.
 """
 
 SIGNIFICANT: Final = 3.0
+UNSTEADY: Final = 2.0
+"""Without a steady state figures count only as far as a factor of this wouldn't change what they say."""
+
 COARSEST_STEP_NS: Final = 10_000
 """A clock that moves in coarser steps can't tell the targets' latencies apart (the tightest is 100,000 ns)."""
 
@@ -70,6 +73,15 @@ class Summary:
     cut: int
     steady: bool
     window: tuple[int, int]
+
+    @property
+    def slack(self) -> float:
+        """By which factor figures may be off: 1 in a steady state, else UNSTEADY, or more if the halves differ more."""
+        if self.steady or not len(self.blocks):
+            return 1.0
+        middle = (len(self.blocks) + 1) // 2
+        halves = [float(half.mean()) for half in (self.blocks[:middle], self.blocks[middle:]) if len(half)]
+        return max(UNSTEADY, max(halves) / max(min(halves), 1e-9))
 
     def percentile(self, share: float) -> float | None:
         """The latency in ns that `share` of the operations don't exceed; None if fewer than BEYOND lie beyond it."""
@@ -125,16 +137,18 @@ def percentile(ordered: Nanoseconds, share: float) -> float | None:
 
 
 def steady_from(values: Series) -> int | None:
-    """The block from which a series is steady: its warm-up is cut where that leaves the mean most certain (MSER:
-    White 1997).
+    """The block from which a series is steady, None if it isn't.
 
-    None if what remains still drifts (its slope, or the difference of its halves), or is under LEAST_BLOCKS blocks.
+    The warm-up is cut where that leaves the mean of the rest most certain (MSER: White 1997). A series isn't steady if the
+    rest still drifts (its slope, or the difference of its halves), or if less than half of it, or LEAST_BLOCKS, is left.
     """
     if len(values) < LEAST_BLOCKS:
         return None
     most = min(len(values) // 2, len(values) - LEAST_BLOCKS)
     cut = min(range(most + 1), key=lambda start: (_uncertainty(values[start:]), start))
-    return None if _drifts(values[cut:]) else cut
+    # A warm-up that takes half of the time, or more, is none: what was measured never settled.
+    endless = 0 < cut == len(values) // 2
+    return None if endless or _drifts(values[cut:]) else cut
 
 
 def _uncertainty(rest: Series) -> float:

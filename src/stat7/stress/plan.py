@@ -71,7 +71,7 @@ def steps_of(mode: Mode) -> list[Step]:
                 Step(f"concurrent {count}", scale, 1.0 + count * 0.15 + mode.mixed_seconds) for count in mode.workers
             ]
             steps.append(Step("memory", scale, 0.5 + scale * (60e-6 if scale <= LARGEST_TRACED else 20e-6)))
-    return [*steps, Step("scaling", mode.scales[-1], 0.1, shrinks=False)]
+    return [*steps, Step("scaling", mode.scales[-1], 0.5 + len(mode.scales) * 0.8)]
 
 
 class Budget:

@@ -62,7 +62,7 @@ def run(settings: Settings, report: Report = silent, on_result: OnResult = _unhe
 def _run(settings: Settings, folder: Path, report: Report, on_result: OnResult) -> Results:
     number = secrets.token_hex(8)
     workload = Workload(settings.seed, "" if settings.given is None else f"stress/{number}/")
-    housing: Housing = Embedded(folder) if settings.given is None else Given(settings.given, workload)
+    housing: Housing = Embedded(folder) if settings.given is None else Given(settings.given, workload, folder)
     budget = Budget(steps_of(settings.mode), settings.mode.limit)
     timer = time_the_timer(settings.subject.clock)
     results = Results(
@@ -115,11 +115,9 @@ class _Runner:
     def run(self) -> None:
         """All scales, then what is fitted over them."""
         for scale in self.context.mode.scales:
-            stage = Stage(scale)
-            try:
-                self._run_scale(stage)
-            finally:
-                self.context.housing.move_out(scale)
+            stage = Stage(scale, self.context.workload)
+            self.context.stages.append(stage)
+            self._run_scale(stage)
         self._show("scaling", self.context.mode.scales[-1])
         for result in scaling.measure(self.context):
             self._add(result)

@@ -110,7 +110,7 @@ def try_case(case: Case) -> Caught:
     """Run the test of one case on its subject, with a store of its own."""
     folder = make_folder()
     try:
-        context, stage = _context(case.subject, folder), Stage(SCALE)
+        context, stage = _context(case.subject, folder), Stage(SCALE, Workload(SEED_NUMBER))
         if case.test != "address":
             ingest.build(context, stage, ingest.Pace())
         outcome = Outcome(case.test, SCALE, f"to be tried on: {case.name}")

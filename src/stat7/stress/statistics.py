@@ -15,7 +15,7 @@ ERRORS: Final = 2.0
 
 
 class Fit(NamedTuple):
-    """An exponent with its standard error, and how many points it was fitted to."""
+    """An exponent with its standard error, and how many points, or rounds, it was fitted to."""
 
     exponent: float
     error: float
@@ -37,33 +37,38 @@ def poisson_probability(observed: int, expected: float) -> float:
     return min(1.0, 2 * tail)
 
 
-def fit_exponent(points: Sequence[tuple[int, Sequence[float]]]) -> Fit | None:
-    """The exponent of time against N by least squares on log-log; None for fewer than two scales with a time.
+def fit_exponent(points: Sequence[tuple[int, float]]) -> Fit | None:
+    """The exponent of time against N by least squares on log-log, its error from the distance of the points to the
+    line.
 
-    `points` holds for each scale N the times that its blocks of work would take for all N. With three scales or more
-    each counts as one point (its mean) and the error comes from their distance to the line; with two, from their
-    blocks' spread.
+    `points` are pairs of N and the time for all N; under three there is no telling how far off the line is: None.
     """
-    usable = [(scale, times) for scale, times in points if times and min(times) > 0]
-    if len(usable) < 2:
+    if len(points) < 3:
         return None
-    across = [log10(scale) for scale, _ in usable]
-    up = [log10(fmean(times)) for _, times in usable]
+    exponent, residual, width = _line([log10(scale) for scale, _ in points], [log10(time) for _, time in points])
+    return Fit(exponent, sqrt(residual / (len(points) - 2) / width), len(points))
+
+
+def fit_rounds(scales: Sequence[int], rounds: Sequence[Sequence[float]]) -> Fit | None:
+    """The mean exponent over rounds that each measured all scales in turn, its error from the rounds' spread.
+
+    Each round holds, for each scale, the time for all N. Whatever slows the machine for longer than a round moves all
+    times of the round, and none of its exponent. None for fewer than two scales or rounds.
+    """
+    if len(scales) < 2 or len(rounds) < 2:
+        return None
+    across = [log10(scale) for scale in scales]
+    exponents = [_line(across, [log10(time) for time in times])[0] for times in rounds]
+    return Fit(fmean(exponents), sqrt(variance(exponents) / len(exponents)), len(exponents))
+
+
+def _line(across: Sequence[float], up: Sequence[float]) -> tuple[float, float, float]:
+    """Slope, sum of squared residuals, and sum of squared distances of `across` from its mean."""
     middle, level = fmean(across), fmean(up)
     width = sum((x - middle) ** 2 for x in across)
-    exponent = sum((x - middle) * (y - level) for x, y in zip(across, up, strict=True)) / width
-    if len(usable) > 2:
-        residual = sum((y - level - exponent * (x - middle)) ** 2 for x, y in zip(across, up, strict=True))
-        return Fit(exponent, sqrt(residual / (len(usable) - 2) / width), len(usable))
-    spread = sum(_error_of_log_mean(times) ** 2 for _, times in usable)
-    return Fit(exponent, sqrt(spread) / (across[1] - across[0]), len(usable))
-
-
-def _error_of_log_mean(times: Sequence[float]) -> float:
-    """The standard error of log10 of the mean."""
-    if len(times) < 2:
-        return 0.0
-    return sqrt(variance(times) / len(times)) / fmean(times) / log(10)
+    slope = sum((x - middle) * (y - level) for x, y in zip(across, up, strict=True)) / width
+    residual = sum((y - level - slope * (x - middle)) ** 2 for x, y in zip(across, up, strict=True))
+    return slope, residual, width
 
 
 def _poisson_term(count: int, expected: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import eq, ge, le, lt
 from typing import Final
 
@@ -69,14 +69,15 @@ def find_profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def judge(targets: Sequence[Target], figures: Mapping[str, Figure]) -> tuple[Verdict, str]:
+def judge(targets: Sequence[Target], figures: Mapping[str, Figure], slack: float = 1.0) -> tuple[Verdict, str]:
     """The verdict over all targets of a test, and one line that says why, worst first.
 
-    A figure with an interval passes or fails only if the whole interval lies on one side of its target.
+    A figure with an interval passes or fails only if the whole interval lies on one side of its target. With `slack`
+    over 1 that goes for rates and latencies, too: they must lie on one side even if they were off by that factor.
     """
     if not targets:
         return Verdict.NO_DATA, "the profile sets no target for this test"
-    judged = [(target, _stand(target, figures.get(target.figure))) for target in targets]
+    judged = [(target, _stand(target, _loosened(figures.get(target.figure), slack))) for target in targets]
     for verdict in (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE):
         concerned = [_text(target, figures.get(target.figure)) for target, found in judged if found is verdict]
         if concerned:
@@ -84,6 +85,12 @@ def judge(targets: Sequence[Target], figures: Mapping[str, Figure]) -> tuple[Ver
     return Verdict.PASS, f"all {len(targets)} targets met" if targets[1:] else _text(
         targets[0], figures[targets[0].figure]
     )
+
+
+def _loosened(figure: Figure | None, slack: float) -> Figure | None:
+    if slack == 1.0 or figure is None or figure.value is None or figure.unit not in ("ms", "1/s"):
+        return figure
+    return replace(figure, interval=(figure.value / slack, figure.value * slack))
 
 
 def _stand(target: Target, figure: Figure | None) -> Verdict:

@@ -50,10 +50,14 @@ _NUMBERS: Final = ("resonance", "velocity", "density")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An endless list of distinct entities. `prefix` (printable ASCII, no quotes or backslashes) starts every id."""
+    """An endless list of distinct entities. `prefix` (printable ASCII, no quotes or backslashes) starts every id.
+
+    With `lean` they have no neighbours.
+    """
 
     seed: int
     prefix: str = ""
+    lean: bool = False
 
     def id(self, index: int) -> str:
         """The id of entity `index` (0 <= index < 2^63)."""
@@ -106,7 +110,7 @@ class Workload:
             f'"{TAGS[b >> 6 & 7]}","{TAGS[b >> 9 & 7]}"',
         )
         created, made = _time(words[6], words[7]) if a >> 8 & 3 == 0 else ("null", None)
-        near = self._near(index, words[8 : 8 + NEIGHBOURS[a >> 10 & 15]])
+        near = [] if self.lean else self._near(index, words[8 : 8 + NEIGHBOURS[a >> 10 & 15]])
         return REALMS[b >> 12], LINEAGES[words[5] >> 12], near, words[6] % 5, reals, state, created, made
 
     def _near(self, index: int, words: tuple[int, ...]) -> list[str]:

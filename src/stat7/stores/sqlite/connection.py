@@ -22,6 +22,7 @@ _MAPPED: Final = 8 * 2**30
 _WRITER_CACHE_KIB: Final = 64 * 1024
 _READER_CACHE_KIB: Final = 16 * 1024
 _IDLE_READERS: Final = 16
+_SHORTEST_NAP: Final = 0.0002
 _LONGEST_NAP: Final = 0.02
 _CROWDED_PATIENCE: Final = 0.2
 
@@ -45,7 +46,7 @@ class Patience:
             self._deadline = now + self.seconds
         if now >= self._deadline:
             return False
-        nap = min(0.0005 * 1.5 ** min(attempts, 20), _LONGEST_NAP) * random.uniform(0.5, 1.5)
+        nap = min(_SHORTEST_NAP * 1.3 ** min(attempts, 40), _LONGEST_NAP) * random.uniform(0.5, 1.5)
         time.sleep(min(nap, max(self._deadline - now, 0)))
         return True
 
@@ -130,16 +131,15 @@ def fetch_each(connection: apsw.Connection, statement: str, asked: Sequence[Sequ
 
 
 class Transaction:
-    """Context manager: begins with the given statement, commits, or rolls back if an exception leaves the block."""
+    """Context manager for writing: holds the write lock, commits, or rolls back if an exception leaves the block."""
 
-    __slots__ = ("_begin", "_connection")
+    __slots__ = ("_connection",)
 
-    def __init__(self, connection: apsw.Connection, begin: str) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._begin = begin
 
     def __enter__(self) -> None:
-        self._connection.execute(self._begin)
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
@@ -149,6 +149,23 @@ class Transaction:
             # SQLite itself rolls back after some errors, a full disk among them.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+class Snapshot:
+    """Context manager for reading: all statements inside see one state of the database."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN")
+
+    def __exit__(self, *rest: object) -> None:
+        # Not COMMIT: after damage was met that fails, though it was dealt with.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
 class Readers:
@@ -212,6 +229,12 @@ def keep_forever(handle: apsw.Connection | apsw.Cursor) -> None:
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
+
+
+def sync_file(path: str) -> None:
+    """Bring everything that was written to a file to the disk."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(path: str) -> None:

@@ -11,7 +11,7 @@ from stat7.address import Address
 from stat7.record import Notice, Record
 from stat7.stores.sqlite.connection import fetch
 from stat7.stores.sqlite.lookup import Place, as_json, locate, notices
-from stat7.stores.sqlite.put import delete_links, erase_links, put_records
+from stat7.stores.sqlite.put import delete_links, erase_links, insert_links, put_records
 from stat7.stores.sqlite.rows import coordinate_row, key_of, link_rows, read_sound, segment_of
 
 _BARE: Final = """
@@ -83,7 +83,7 @@ def _overwrite(connection: apsw.Connection, record: Record, place: Place) -> Non
     connection.execute("UPDATE documents SET address = ?, id = ?, document = ? WHERE seq = ?", document)
     coordinates = coordinate_row(record, key, seq)
     connection.execute("INSERT OR REPLACE INTO coordinates VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", coordinates)
-    connection.executemany("INSERT OR IGNORE INTO links VALUES(?, ?, ?)", link_rows(record, key, seq))
+    insert_links(connection, link_rows(record, key, seq))
     connection.execute("INSERT OR IGNORE INTO realms VALUES(?)", (record.realm,))
 
 

@@ -27,10 +27,17 @@ def read_heads(connection: apsw.Connection, ids: Collection[str]) -> dict[str, A
     return {id: address.hex() for id, address in rows}
 
 
+def make_first_heads(connection: apsw.Connection, moves: Sequence[HeadMove]) -> None:
+    """Give first heads to ids that should have none; apsw.ConstraintError if one has.
+
+    Then the transaction must be rolled back.
+    """
+    rows = [(move.id, bytes.fromhex(move.new)) for move in moves if move.new is not None]
+    connection.executemany("INSERT INTO heads VALUES(?, ?)", rows)
+
+
 def move_heads(connection: apsw.Connection, moves: Sequence[HeadMove], barred: Collection[Address]) -> list[bool]:
     """Try each move in turn, none to a barred address; which of them were made."""
-    if not barred and _make_first_heads(connection, moves):
-        return [True] * len(moves)
     current = read_heads(connection, {move.id for move in moves})
     changed: dict[str, Address | None] = {}
     made = []
@@ -49,24 +56,6 @@ def move_heads(connection: apsw.Connection, moves: Sequence[HeadMove], barred: C
         "DELETE FROM heads WHERE id = ?", [(id,) for id, address in changed.items() if address is None]
     )
     return made
-
-
-def _make_first_heads(connection: apsw.Connection, moves: Sequence[HeadMove]) -> bool:
-    """Make all moves at once if every one gives a first head to an id that has none; else none of them.
-
-    That is how imports come; the engine finds the collisions itself, without reading anything first.
-    """
-    rows = {move.id: bytes.fromhex(move.new) for move in moves if move.new is not None and move.expected is None}
-    if len(rows) != len(moves):
-        return False
-    connection.execute("SAVEPOINT heads")
-    before = connection.total_changes()
-    connection.executemany("INSERT INTO heads VALUES(?, ?) ON CONFLICT DO NOTHING", rows.items())
-    complete = connection.total_changes() - before == len(rows)
-    if not complete:
-        connection.execute("ROLLBACK TO heads")
-    connection.execute("RELEASE heads")
-    return complete
 
 
 def walk_heads(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[tuple[str, Address]]:

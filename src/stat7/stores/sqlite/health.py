@@ -20,8 +20,8 @@ _TOO_LITTLE_LEFT: Final = 100 * _MIB
 _MOUNTS: Final = Path("/proc/self/mounts")
 _REMOTE: Final = {
     "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs", "lustre", "gpfs",
-    "beegfs", "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",
-    "fuse.rclone", "fuse.gcsfuse", "fuse.davfs2", "fuse.cephfs", "fuse.juicefs",
+    "beegfs", "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs",
+    "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs2", "fuse.cephfs", "fuse.juicefs",
 }  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def compact(connection: apsw.Connection, path: str) -> None:
 
     Raises Unavailable if somebody reads an old snapshot: what was erased is then still in the log or the file.
     """
-    with Transaction(connection, "BEGIN IMMEDIATE"):
+    with Transaction(connection):
         build_indexes(connection)
     # Windows can't shorten a file that is mapped into memory.
     mapped = pragma(connection, "mmap_size")

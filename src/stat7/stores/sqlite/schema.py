@@ -23,6 +23,7 @@ from stat7.errors import ConfigError
 from stat7.stores.sqlite.connection import (
     PAGE_SIZE,
     Patience,
+    Snapshot,
     Transaction,
     connect,
     fetch,
@@ -71,12 +72,17 @@ def open_writer(path: str, sync: str, seconds: float) -> apsw.Connection:
     patience = Patience(seconds)
     connection = connect(path, patience, create=True)
     try:
-        with Transaction(connection, "BEGIN"):
+        with Snapshot(connection):
             version = _version(connection, path)
+        if connection.readonly("main"):
+            raise ConfigError(f"{path} may not be written by this user; allow it on the file and on its folder")
         if version == 0:
             _create(connection, path)
         elif version < SCHEMA_VERSION:
             _migrate(connection, path)
+        if version and pragma(connection, "journal_mode") != "wal":
+            # A copy made by another program, perhaps.
+            _switch_to_wal(connection, path)
         tune_writer(connection, sync, patience)
     except BaseException:
         connection.close()
@@ -128,7 +134,7 @@ def _create(connection: apsw.Connection, path: str) -> None:
     pragma(connection, "page_size", PAGE_SIZE)
     pragma(connection, "synchronous", 2)
     _switch_to_wal(connection, path)
-    with Transaction(connection, "BEGIN IMMEDIATE"):
+    with Transaction(connection):
         # Another process may have been quicker: what is there stays.
         if _version(connection, path) == 0:
             lay_out(connection)
@@ -152,7 +158,7 @@ def _switch_to_wal(connection: apsw.Connection, path: str) -> None:
 
 
 def _migrate(connection: apsw.Connection, path: str) -> None:
-    with Transaction(connection, "BEGIN IMMEDIATE"):
+    with Transaction(connection):
         version = _version(connection, path)
         while version < SCHEMA_VERSION:
             MIGRATIONS[version](connection)

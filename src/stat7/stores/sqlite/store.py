@@ -18,7 +18,7 @@ from stat7.query import Query
 from stat7.record import Notice, Record
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
 from stat7.stores.sqlite import check, erase, find, heads, health, reader
-from stat7.stores.sqlite.connection import SYNCHRONOUS, Readers, Transaction, open_reader
+from stat7.stores.sqlite.connection import SYNCHRONOUS, Readers, Snapshot, open_reader
 from stat7.stores.sqlite.errors import Translating, translated
 from stat7.stores.sqlite.rows import LOWEST_KEY
 from stat7.stores.sqlite.schema import normal_path, open_writer
@@ -199,7 +199,7 @@ class SQLiteStore:
         """Run `work` on one snapshot of the database."""
         cursor = self._take()
         try:
-            with Transaction(cursor.connection, "BEGIN"):
+            with Snapshot(cursor.connection):
                 return work(cursor.connection, *args, **kwargs)
         except apsw.Error as error:
             raise self._failure(error, cursor) from error

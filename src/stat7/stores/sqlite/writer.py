@@ -19,11 +19,11 @@ from stat7.address import Address
 from stat7.errors import Unavailable
 from stat7.record import Record
 from stat7.stores.base import HeadMove, Outcome
-from stat7.stores.sqlite.connection import Transaction, keep_forever
+from stat7.stores.sqlite.connection import Transaction, fetch, keep_forever
 from stat7.stores.sqlite.errors import translated
-from stat7.stores.sqlite.heads import move_heads
+from stat7.stores.sqlite.heads import make_first_heads, move_heads
 from stat7.stores.sqlite.lookup import notices
-from stat7.stores.sqlite.put import put_records
+from stat7.stores.sqlite.put import put_new, put_records
 
 Result = TypeVar("Result")
 
@@ -59,6 +59,7 @@ class Writer:
         self._lock = threading.Lock()
         self._queue: deque[_Put] = deque()
         self._closed = False
+        self._hopeful = True
         self._connection: apsw.Connection | None = open_connection()
 
     def put(
@@ -80,22 +81,8 @@ class Writer:
         return mine.outcomes, mine.made
 
     def alone(self, work: Callable[[apsw.Connection], Result]) -> Result:
-        """Run `work` in a transaction of its own. Raises stat7's errors."""
-        with self._lock:
-            connection = self.connection()
-            try:
-                try:
-                    with Transaction(connection, "BEGIN IMMEDIATE"):
-                        return work(connection)
-                except apsw.CorruptError as error:
-                    if getattr(error, "extendedresult", 0) != apsw.SQLITE_CORRUPT_INDEX:
-                        raise
-                # An entry is missing in an index, which then can't be taken out either: build it anew.
-                with Transaction(connection, "BEGIN IMMEDIATE"):
-                    connection.execute("REINDEX coordinates")
-                    return work(connection)
-            except apsw.Error as error:
-                raise translated(error, self._path, connection.system_errno) from error
+        """Run `work` in a transaction of its own; it may be called twice. Raises stat7's errors."""
+        return self.outside(lambda connection: _transact(connection, work))
 
     def outside(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Run `work`, which begins no transaction or its own, while nothing else is written by this process."""
@@ -159,22 +146,23 @@ class Writer:
             raise
 
     def _commit(self, puts: Sequence[_Put]) -> None:
-        connection = self.connection()
-        records = [record for put in puts for record in put.records]
-        with Transaction(connection, "BEGIN IMMEDIATE"):
-            outcomes = put_records(connection, records)
-            stored = {
-                r.address for r, outcome in zip(records, outcomes, strict=True) if outcome is not Outcome.WITHDRAWN
-            }
-            made: list[bool] = []
-            for guarded, group in groupby(puts, key=lambda put: put.guarded):
-                moves = [move for put in group for move in put.moves]
-                made += move_heads(connection, moves, _withdrawn(connection, moves, stored) if guarded else ())
+        outcomes, made = self._transact_puts(self.connection(), puts)
         answered, swapped = iter(outcomes), iter(made)
         for put in puts:
             put.outcomes = list(islice(answered, len(put.records)))
             put.made = list(islice(swapped, len(put.moves)))
             put.done = True
+
+    def _transact_puts(self, connection: apsw.Connection, puts: Sequence[_Put]) -> tuple[list[Outcome], list[bool]]:
+        """Put without looking first while all that comes is new, as in imports: that saves a tenth of the time."""
+        if self._hopeful and all(map(_gives_first_heads, puts)):
+            try:
+                return _transact(connection, lambda connection: _carry_out_hopefully(connection, puts))
+            except apsw.ConstraintError:
+                pass
+        outcomes, made = _transact(connection, lambda connection: _carry_out(connection, puts))
+        self._hopeful = all(made) and all(outcome is Outcome.NEW for outcome in outcomes)
+        return outcomes, made
 
     def _finish(self, puts: Sequence[_Put], error: Exception) -> None:
         connection = self._connection
@@ -184,6 +172,51 @@ class Writer:
         for put in puts:
             put.error = error
             put.done = True
+
+
+def _transact(connection: apsw.Connection, work: Callable[[apsw.Connection], Result]) -> Result:
+    """Run `work` in one transaction, and once more if it failed for something that can be mended first."""
+    try:
+        with Transaction(connection):
+            return work(connection)
+    except apsw.FullError:
+        # The log holds many versions of the same pages: copied back, they may leave room enough.
+        mend = "PRAGMA wal_checkpoint(TRUNCATE)"
+    except apsw.CorruptError as error:
+        if getattr(error, "extendedresult", 0) != apsw.SQLITE_CORRUPT_INDEX:
+            raise
+        # An entry is missing in an index, and so can't be taken out either.
+        mend = "REINDEX coordinates"
+    fetch(connection, mend)
+    with Transaction(connection):
+        return work(connection)
+
+
+def _gives_first_heads(put: _Put) -> bool:
+    """Whether its moves need no look at anything: first heads, and among the new records, so not withdrawn."""
+    addresses = {record.address for record in put.records}
+    return all(move.expected is None and move.new in addresses for move in put.moves)
+
+
+def _carry_out_hopefully(connection: apsw.Connection, puts: Sequence[_Put]) -> tuple[list[Outcome], list[bool]]:
+    """All records, all of them new, then all moves; ConstraintError if that isn't so."""
+    records = [record for put in puts for record in put.records]
+    moves = [move for put in puts for move in put.moves]
+    put_new(connection, records)
+    make_first_heads(connection, moves)
+    return [Outcome.NEW] * len(records), [True] * len(moves)
+
+
+def _carry_out(connection: apsw.Connection, puts: Sequence[_Put]) -> tuple[list[Outcome], list[bool]]:
+    """All records of some puts, then all their moves."""
+    records = [record for put in puts for record in put.records]
+    outcomes = put_records(connection, records)
+    stored = {r.address for r, outcome in zip(records, outcomes, strict=True) if outcome is not Outcome.WITHDRAWN}
+    made: list[bool] = []
+    for guarded, group in groupby(puts, key=lambda put: put.guarded):
+        moves = [move for put in group for move in put.moves]
+        made += move_heads(connection, moves, _withdrawn(connection, moves, stored) if guarded else ())
+    return outcomes, made
 
 
 def _withdrawn(connection: apsw.Connection, moves: Sequence[HeadMove], stored: set[Address]) -> Collection[Address]:

@@ -9,7 +9,7 @@ import marshal
 import re
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -19,13 +19,13 @@ from typing import Any, Final
 from stat7.address import is_address
 from stat7.record import Record
 from stat7.stores.base import HeadMove, Store
+from stat7.stores.sqlite.bulk import fill
 from stat7.stress.subject import Location, Subject
 from stat7.stress.tasks.loops import DIGEST
 from stat7.stress.workers import Tell, Work
 from stat7.stress.workload import Workload
 
 CHUNK: Final = 1000
-BATCH: Final = 10_000
 
 _OTHER = re.compile(r"[^0-9a-f]")
 
@@ -97,38 +97,37 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Store what comes out of the inlets, in the order it comes, `total` records in all."""
+    """Store what comes out of the inlets, in the order it comes, `total` records in all.
+
+    With `new` a store is made there in bulk, else they are put into the one at `location`.
+    """
 
     location: Location
+    new: Path | None
     inlets: tuple[Connection, ...]
     total: int
 
     def prepare(self) -> Work:
-        """Open the store."""
-        repository = self.location.open()
+        """Nothing takes long."""
+        return self._run
 
-        def work(tell: Tell) -> Mapping[str, Any]:
-            with repository:
-                return self._run(repository.store, tell)
-
-        return work
-
-    def _run(self, store: Store, tell: Tell) -> Mapping[str, Any]:
+    def _run(self, tell: Tell) -> Mapping[str, Any]:
         arriving = _Arriving(self.inlets, tell)
         start = time.perf_counter_ns()
-        fill = getattr(store, "fill", None)
-        if fill is not None and store.count() == 0:
-            fill(arriving)
+        if self.new is not None:
+            fill(self.new, arriving)
         else:
-            _put(store, arriving)
+            with self.location.open() as repository:
+                for chunk in arriving:
+                    _put(repository.store, chunk)
         took = time.perf_counter_ns() - start
         if arriving.count != self.total:
             raise ValueError(f"{arriving.count} records arrived of {self.total}")
-        return {"took_ns": took, "waited_ns": arriving.waited_ns, "stored": store.count()}
+        return {"took_ns": took, "waited_ns": arriving.waited_ns}
 
 
 class _Arriving:
-    """The records that come out of the pipes, and how long was spent waiting for them."""
+    """The records that come out of the pipes, a chunk at a time, and how long was spent waiting for them."""
 
     def __init__(self, inlets: Sequence[Connection], tell: Tell) -> None:
         self.count = 0
@@ -136,7 +135,7 @@ class _Arriving:
         self._inlets = list(inlets)
         self._tell = tell
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[list[Record]]:
         while self._inlets:
             start = time.perf_counter_ns()
             ready = wait(self._inlets)
@@ -144,32 +143,26 @@ class _Arriving:
             for inlet in ready:
                 yield from self._chunk(inlet)  # type: ignore[arg-type]
 
-    def _chunk(self, inlet: Connection) -> Iterator[Record]:
+    def _chunk(self, inlet: Connection) -> Iterator[list[Record]]:
+        start = time.perf_counter_ns()
         try:
-            rows = marshal.loads(inlet.recv_bytes())  # noqa: S302 - from our own worker, over a pipe of our own
+            data = inlet.recv_bytes()
         except EOFError:
             self._inlets.remove(inlet)
             return
-        self.count += len(rows)
-        yield from map(Record._make, rows)
+        self.waited_ns += time.perf_counter_ns() - start
+        records = [Record._make(row) for row in marshal.loads(data)]  # noqa: S302 - from a process of our own
+        self.count += len(records)
+        yield records
         self._tell(self.count)
 
 
-def _put(store: Store, records: Iterable[Record]) -> None:
-    """The usual way into a store: durable batches, each with its head moves."""
-    batch: list[Record] = []
-    size = min(BATCH, store.capabilities.max_batch)
-    for record in records:
-        batch.append(record)
-        if len(batch) == size:
-            _put_batch(store, batch)
-            batch = []
-    if batch:
-        _put_batch(store, batch)
-
-
-def _put_batch(store: Store, batch: Sequence[Record]) -> None:
-    store.put(batch, [HeadMove(record.id, None, record.address) for record in batch])
+def _put(store: Store, records: Sequence[Record]) -> None:
+    """The usual way into a store: a durable batch with its head moves."""
+    size = store.capabilities.max_batch
+    for start in range(0, len(records), size):
+        part = records[start : start + size]
+        store.put(part, [HeadMove(record.id, None, record.address) for record in part])
 
 
 @dataclass(frozen=True, slots=True)

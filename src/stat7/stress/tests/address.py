@@ -20,10 +20,9 @@ def measure(context: Context, stage: Stage) -> TestResult:
     share = context.budget.begin("address", stage.scale)
     seconds = context.mode.single_seconds * share
     count = max(_LEAST_SINGLES, min(stage.scale, _MOST_SINGLES))
-    task = SingleAddresses(context.subject, context.workload, stage.scale, count, seconds)
+    task = SingleAddresses(context.subject, stage.workload, stage.scale, count, seconds)
     (single,) = run_together([task], seconds=seconds + SILENCE)
     summary = summarise([timings(single)])
-    context.note_times("address", stage.scale, summary)
     outcome.summaries = [summary]
     outcome.figures = summary.figures("single_") | _bulk(context, stage, share)
     outcome.parameters = {"singles": len(summary.latencies), "workers_in_bulk": context.cores}
@@ -36,7 +35,7 @@ def _bulk(context: Context, stage: Stage, share: float) -> dict[str, Figure]:
     """Addresses per second of all cores together, counting the time of addressing alone."""
     count = min(stage.scale, max(CHUNK, int(context.mode.bulk_entities * share)))
     tasks = [
-        Generate(context.subject, context.workload, 0, count, worker, context.cores) for worker in range(context.cores)
+        Generate(context.subject, stage.workload, 0, count, worker, context.cores) for worker in range(context.cores)
     ]
     results = run_together(tasks, seconds=SILENCE)
     rate = sum(_rate(timings(result), result["addressed"]) for result in results)

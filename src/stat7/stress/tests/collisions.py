@@ -47,12 +47,12 @@ def measure(context: Context, stage: Stage) -> TestResult:
     """All checks over the digests that were made for this scale."""
     context.budget.begin("collisions", stage.scale)
     outcome = Outcome("collisions", stage.scale, CLAIM)
-    if not stage.addressed:
+    if stage.digests is None:
         return outcome.without(stage, context)
-    digests = open_digests(context.digests, stage.scale)
+    digests = open_digests(stage.digests, stage.scale)
     birthdays = [birthday(digests, window) for window in range(WINDOWS)]
     deviation = largest_bit_deviation(digests)
-    changes = check(context.subject.addresser, context.workload, _ENTITIES if stage.scale > 10_000 else _QUICK_ENTITIES)
+    changes = check(context.subject.addresser, stage.workload, _ENTITIES if stage.scale > 10_000 else _QUICK_ENTITIES)
     count = stage.scale
     # The smallest of WINDOWS probabilities, made as rare as it looks (Bonferroni).
     least = min(1.0, WINDOWS * min(found.probability for found in birthdays))

@@ -26,7 +26,7 @@ def measure(context: Context, stage: Stage, workers: int, most: int | None = Non
     """Operations per second and latencies of `workers` processes, after at most `most` operations each."""
     outcome = Outcome("concurrent", stage.scale, CLAIM, f"{workers} workers")
     share = context.budget.begin(f"concurrent {workers}", stage.scale)
-    if stage.location is None:
+    if stage.location is None or stage.digests is None:
         return outcome.without(stage, context)
     seconds = context.mode.mixed_seconds * share
     room = most or int(seconds * _MOST_PER_SECOND / workers)
@@ -35,8 +35,8 @@ def measure(context: Context, stage: Stage, workers: int, most: int | None = Non
         ReadsAndWrites(
             context.subject,
             stage.location,
-            context.workload,
-            context.digests,
+            stage.workload,
+            stage.digests,
             stage.scale,
             worker,
             _first_write(stage.scale, workers, worker),
@@ -96,7 +96,7 @@ def _lost(
     """Read back every acknowledged write in a process that had no part in the run."""
     assert stage.location is not None
     writes = tuple((task.first_write, result["acknowledged"]) for task, result in zip(tasks, found, strict=True))
-    (back,) = run_together([ReadBack(stage.location, context.workload, writes)], seconds=SILENCE)
+    (back,) = run_together([ReadBack(stage.location, stage.workload, writes)], seconds=SILENCE)
     figures["acknowledged_writes_lost"] = Figure(back["lost"], "writes", back["looked"])
     if not back["lost"]:
         return None

@@ -24,22 +24,22 @@ def measure(context: Context, stage: Stage) -> TestResult:
     """Latency of hits and misses, and entities per second in batches; every document is hashed again."""
     outcome = Outcome("lookup", stage.scale, CLAIM)
     share = context.budget.begin("lookup", stage.scale)
-    if stage.location is None:
+    if stage.location is None or stage.digests is None:
         return outcome.without(stage, context)
     seconds = context.mode.lookup_seconds * share
     task = Lookups(
         context.subject,
         stage.location,
-        context.digests,
+        stage.digests,
         stage.scale,
-        context.workload.seed + stage.scale,
+        stage.workload.seed + stage.scale,
         min(_MOST, int(seconds * _MOST_PER_SECOND)),
         int(seconds * _BATCHES_PER_SECOND),
         seconds,
     )
     (found,) = run_together([task], seconds=4 * seconds + SILENCE)
     summaries = {kind: summarise([timings(found[kind])]) for kind in KINDS}
-    context.note_times("lookup", stage.scale, summaries["hit"])
+    stage.lookup_ns = float(summaries["hit"].latencies.mean()) if len(summaries["hit"].latencies) else None
     outcome.summaries = [summaries["hit"], summaries["miss"]]
     outcome.figures = {**_figures(summaries, found), **stage.build}
     outcome.parameters = {"batch": BATCH, "readers": 1}

@@ -1,0 +1,138 @@
+"""Building the store of a scale: how thoroughly it can be afforded, and what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stat7.stress import ingest
+from stat7.stress.context import Context, Stage
+from stat7.stress.housing import Embedded, Given
+from stat7.stress.ingest import LARGE, Pace, Way
+from stat7.stress.measure import Timer
+from stat7.stress.plan import QUICK, Budget, Step
+from stat7.stress.sabotage import CutTo48Bits
+from stat7.stress.subject import Addresser, CanonicalAddresser, Location, Subject
+from stat7.stress.targets import SEED
+from stat7.stress.tasks.ingest import Fill, Generate, pack
+from stat7.stress.tasks.loops import DIGEST
+from stat7.stress.workers import WorkerFailed, run_together
+from stat7.stress.workload import Workload
+
+WORKLOAD = Workload(7)
+
+
+def context(folder: Path, *steps: Step, limit: float = 100.0, addresser: Addresser | None = None) -> Context:
+    subject = Subject(addresser or CanonicalAddresser())
+    timer = Timer(50, 60, 10)
+    return Context(subject, WORKLOAD, Embedded(folder), folder, QUICK, SEED, Budget(steps, limit), timer, cores=2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "way"),
+    [
+        (1000, Way()),
+        (400, Way(every=10)),
+        (250, Way(every=10, lean=True)),
+        (100, None),
+    ],
+)
+def test_a_large_scale_is_built_as_thoroughly_as_the_time_left_allows(
+    limit: float, way: Way | None, tmp_path: Path
+) -> None:
+    pace = Pace(entity=60e-6, storing=20e-6)
+    run = context(tmp_path, Step("lookup", 10**7, 5.0), limit=limit)
+    found, lacking = ingest._affordable(run, 10**7, pace)
+    if way is None:
+        assert lacking is not None
+        assert "s are left" in lacking
+    else:
+        assert (found, lacking) == (way, None)
+    assert len(run.budget.cuts) == (way is not None and way.every > 1)
+
+
+def test_what_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embedded, "lacks", lambda self, scale: "no disk")
+    stage = Stage(100, WORKLOAD)
+    ingest.build(context(tmp_path, Step("ingest", 100, 1.0)), stage, Pace())
+    assert (stage.location, stage.lacking) == (None, "no disk")
+    monkeypatch.setattr(Embedded, "lacks", lambda self, scale: None)
+    stage = Stage(LARGE, WORKLOAD)
+    ingest.build(context(tmp_path, Step("ingest", LARGE, 1.0)), stage, Pace(1.0, 1.0))
+    assert stage.location is None
+    assert "would take" in stage.lacking
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_holds_every_entity_with_its_head_and_the_file_every_digest(tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    run = context(tmp_path, Step("ingest", 2500, 1.0))
+    run.tell = lambda done, total: told.append((done, total))
+    stage, pace = Stage(2500, WORKLOAD), Pace()
+    ingest.build(run, stage, pace)
+    records = [WORKLOAD.record(index) for index in range(2500)]
+    assert stage.digests is not None
+    assert stage.digests.read_bytes() == b"".join(bytes.fromhex(record.address) for record in records)
+    assert (stage.addressed, stage.malformed) == (2500, 0)
+    assert told[-1] == (2500, 2500)
+    assert pace.entity > pace.storing > 0
+    assert stage.location is not None
+    with stage.location.open() as repository:
+        assert repository.store.count() == 2500
+        assert repository.store.get([records[7].address]) == {records[7].address: records[7].document}
+        assert repository.store.heads([record.id for record in records]) == {
+            record.id: record.address for record in records
+        }
+
+
+def test_a_given_store_gets_what_it_lacks_in_the_usual_way(tmp_path: Path) -> None:
+    location = Location(f"sqlite:{tmp_path / 'library.db'}")
+    run = context(tmp_path, Step("ingest", 300, 1.0), Step("ingest", 1500, 1.0))
+    run.housing = Given(location, WORKLOAD, tmp_path)
+    for scale in (300, 1500):
+        stage = Stage(scale, WORKLOAD)
+        ingest.build(run, stage, Pace())
+        assert stage.addressed == scale
+    assert stage.digests is not None
+    assert stage.digests.stat().st_size == 1500 * DIGEST
+    with location.open() as repository:
+        assert repository.store.count() == 1500
+    assert run.housing.leave() == []
+    with location.open() as repository:
+        assert repository.store.count() == 0
+
+
+def test_malformed_addresses_are_counted_and_the_store_can_still_be_built(tmp_path: Path) -> None:
+    stage = Stage(1200, WORKLOAD)
+    ingest.build(context(tmp_path, Step("ingest", 1200, 1.0), addresser=CutTo48Bits()), stage, Pace())
+    assert stage.malformed == 1200
+    assert stage.location is not None
+
+
+def test_only_some_chunks_are_addressed_by_the_subject_where_time_is_short(tmp_path: Path) -> None:
+    digests = tmp_path / "digests"
+    digests.write_bytes(bytes(5000 * DIGEST))
+    tasks = [Generate(Subject(CutTo48Bits()), WORKLOAD, 0, 5000, worker, 2, digests, None, 2) for worker in range(2)]
+    found = run_together(tasks, seconds=60)
+    assert [result["addressed"] for result in found] == [2000, 1000]
+    assert sum(result["malformed"] for result in found) == 3000
+    whole = digests.read_bytes()
+    assert whole[2000 * DIGEST : 2001 * DIGEST].hex() == WORKLOAD.record(2000).address
+    assert whole[:DIGEST].hex() == WORKLOAD.record(0).address[:12].ljust(64, "0")
+
+
+def test_records_that_got_lost_on_the_way_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "Fill", lambda location, new, inlets, total: Fill(location, new, inlets, total + 1))
+    with pytest.raises(WorkerFailed, match="400 records arrived of 401"):
+        ingest.build(context(tmp_path, Step("ingest", 400, 1.0)), Stage(400, WORKLOAD), Pace())
+
+
+def test_addresses_of_the_wrong_form_are_counted_and_filled_up() -> None:
+    good = WORKLOAD.record(1).address
+    assert pack([good, good]) == (bytes.fromhex(good) * 2, 0)
+    packed, malformed = pack([good, good[:12], good.upper(), "", good + "00", "xyz"])
+    assert malformed == 5
+    assert len(packed) == 6 * DIGEST
+    assert packed[DIGEST : DIGEST + 6].hex() == good[:12]
+    assert packed[2 * DIGEST : 3 * DIGEST].hex() == good
