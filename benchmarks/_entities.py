@@ -19,7 +19,7 @@ REALM_WEIGHTS = (45, 20, 10, 8, 8, 6, 3)
 
 
 def texts(count: int, seed: int = 7, prefix: str = "hero") -> Iterator[bytes]:
-    """`count` documents of about 420 bytes as JSON, with 3.5 neighbours on average, a few of them named by thousands."""
+    """`count` documents of about 420 bytes as JSON, with 3.5 neighbours on average, some of them named by thousands."""
     chance = random.Random(seed)
     for number in range(count):
         neighbours = {f"town/{int(chance.random() ** 3 * count / 10)}" for _ in range(chance.randint(1, 6))}
@@ -27,12 +27,14 @@ def texts(count: int, seed: int = 7, prefix: str = "hero") -> Iterator[bytes]:
         realm = chance.choices(STANDARD_REALMS, REALM_WEIGHTS)[0]
         place = (
             f'{{"adjacency":[{adjacency}],"density":{round(chance.random(), 6)},"horizon":"{chance.choice(HORIZONS)}",'
-            f'"lineage":{int(chance.expovariate(1 / 8))},"realm":"{realm}","resonance":{round(chance.uniform(-1, 1), 6)},'
+            f'"lineage":{int(chance.expovariate(1 / 8))},"realm":"{realm}",'
+            f'"resonance":{round(chance.uniform(-1, 1), 6)},'
             f'"velocity":{round(max(-1, min(1, chance.gauss(0, 0.4))), 6)}}}'
         )
         yield (
-            f'{{"coordinates":{place},"created_at":null,"entity_type":"character","files":[],"id":"{prefix}/{number:07}",'
-            f'"previous":null,"stat7":1,"state":{{"level":{chance.randrange(100)},"name":"Ada of Oxbow {number}",'
+            f'{{"coordinates":{place},"created_at":null,"entity_type":"character","files":[],'
+            f'"id":"{prefix}/{number:07}","previous":null,"stat7":1,'
+            f'"state":{{"level":{chance.randrange(100)},"name":"Ada of Oxbow {number}",'
             f'"story":"{"keeper of the gate, " * chance.randint(2, 5)}"}}}}'
         ).encode()
 
@@ -60,7 +62,7 @@ def filled_store(path: Path, count: int) -> tuple[SQLiteStore, list[str]]:
 
 
 def bare_table(path: Path) -> apsw.Connection:
-    """A connection to a new table t(address, document) with an index on the address, set up as the store's own are."""
+    """A connection to a table t(address, document) with an index on the address, set up as the store's own are."""
     connection = apsw.Connection(str(path))
     for setting in (
         "page_size=8192",
@@ -71,7 +73,7 @@ def bare_table(path: Path) -> apsw.Connection:
         "wal_autocheckpoint=16000",
     ):
         connection.execute(f"PRAGMA {setting}").fetchall()
-    connection.execute("CREATE TABLE t(address BLOB UNIQUE, document BLOB)")
+    connection.execute("CREATE TABLE IF NOT EXISTS t(address BLOB UNIQUE, document BLOB)")
     return connection
 
 

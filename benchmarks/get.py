@@ -1,14 +1,15 @@
 """Verified gets from SQLite, one at a time and 1,000 at a time, against bare SELECTs of the same rows in this process.
 
-Ours goes through the repository, which hashes every document; the baseline neither hashes nor checks anything. Both files
-are set up alike and lie in the page cache.
+Ours goes through the repository, which hashes every document; the baseline neither hashes nor checks anything. Both
+files are set up alike, were closed after they were filled, and lie in the page cache.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from _measure import compare, options, report_rate
 
 from stat7.files.memory import MemoryFiles
 from stat7.repository import Repository
+from stat7.stores.sqlite import SQLiteStore
 
-ONE_BY_ONE = 5_000
+GETS = 5_000
 """Gets in a round."""
 TOGETHER = 1_000
 
@@ -46,7 +48,18 @@ def bare_together(connection: apsw.Connection, addresses: Sequence[bytes]) -> No
     """The same by lists of parameters."""
     statement = f"SELECT address, document FROM t WHERE address IN ({','.join('?' * TOGETHER)})"
     for at in range(0, len(addresses), TOGETHER):
-        dict(connection.execute(statement, addresses[at : at + TOGETHER]).fetchall())
+        {row[0]: row[1] for row in connection.execute(statement, addresses[at : at + TOGETHER])}
+
+
+def fill(folder: Path, count: int) -> list[str]:
+    """Put the same entities into both files; their addresses, shuffled."""
+    store, addresses = filled_store(folder / "ours.db", count)
+    store.close()
+    with closing(bare_table(folder / "bare.db")) as bare:
+        for batch, _ in batches(count):
+            insert_bare(bare, batch)
+    random.Random(1).shuffle(addresses)
+    return addresses
 
 
 def main() -> None:
@@ -54,34 +67,31 @@ def main() -> None:
     quick = options(__doc__).quick
     count, rounds = (10_000, 5) if quick else (100_000, 41)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        store, addresses = filled_store(Path(name) / "ours.db", count)
-        bare = bare_table(Path(name) / "bare.db")
-        for batch, _ in batches(count):
-            insert_bare(bare, batch)
-        random.Random(1).shuffle(addresses)
-        raw = [bytes.fromhex(address) for address in addresses]
-        with Repository(store, MemoryFiles()) as repository:
-            for row, ours, baseline in (
-                ("verified get, one at a time, against bare SELECT", one_by_one, bare_one_by_one),
-                (f"verified get, {TOGETHER:,} a batch, against bare IN lists", together, bare_together),
-            ):
-                comparison = compare(
-                    _in_turn(lambda part, job=ours: job(repository, part), addresses),
-                    _in_turn(lambda part, job=baseline: job(bare, part), raw),
-                    rounds=rounds,
-                    warm_up=3,
-                )
-                note = f"median of {rounds} rounds of {ONE_BY_ONE:,} random gets of {count:,}"
-                report_rate(row, comparison, ONE_BY_ONE, target=0.6, note=note)
-        bare.close()
-
-
-def _in_turn(
-    job: Callable[[Sequence[str]], None] | Callable[[Sequence[bytes]], None], everything: list[str] | list[bytes]
-) -> Callable[[], None]:
-    """A job that takes the next ONE_BY_ONE of the addresses at each call."""
-    parts = cycle([everything[at : at + ONE_BY_ONE] for at in range(0, len(everything), ONE_BY_ONE)])
-    return lambda: job(next(parts))
+        folder = Path(name)
+        addresses = fill(folder, count)
+        parts = [addresses[at : at + GETS] for at in range(0, count, GETS)]
+        ours = cycle(parts)
+        plain = cycle([[bytes.fromhex(address) for address in part] for part in parts])
+        note = f"median of {rounds} rounds of {GETS:,} random gets of {count:,}"
+        with (
+            Repository(SQLiteStore(folder / "ours.db"), MemoryFiles()) as repository,
+            closing(bare_table(folder / "bare.db")) as bare,
+        ):
+            single = compare(
+                lambda: one_by_one(repository, next(ours)),
+                lambda: bare_one_by_one(bare, next(plain)),
+                rounds=rounds,
+                warm_up=3,
+            )
+            report_rate("verified get, one at a time, against bare SELECT", single, GETS, target=0.6, note=note)
+            batch = compare(
+                lambda: together(repository, next(ours)),
+                lambda: bare_together(bare, next(plain)),
+                rounds=rounds,
+                warm_up=3,
+            )
+            name = f"verified get, {TOGETHER:,} a batch, against bare IN lists"
+            report_rate(name, batch, GETS, target=0.6, note=note)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from _entities import BATCH, bare_table, batches, insert_bare
@@ -23,30 +24,30 @@ def main() -> None:
     count = 50_000 if options(__doc__).quick else 500_000
     ours: list[float] = []
     plain: list[float] = []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        bare = bare_table(Path(name) / "bare.db")
-        with SQLiteStore(Path(name) / "ours.db") as store:
-            for turn, (batch, moves) in enumerate(batches(count)):
-                jobs = [
-                    lambda: ours.append(_timed(lambda: store.put(batch, moves))),
-                    lambda: plain.append(_timed(lambda: insert_bare(bare, batch))),
-                ]
-                for job in jobs if turn % 2 else reversed(jobs):
-                    job()
-            if store.count() != count:
-                raise SystemExit(f"ingest: {store.count()} of {count} entities were stored")
-        bare.close()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        closing(bare_table(Path(folder) / "bare.db")) as bare,
+        SQLiteStore(Path(folder) / "ours.db") as store,
+    ):
+        for turn, (batch, moves) in enumerate(batches(count)):
+            if turn % 2:
+                plain.append(timed(insert_bare, bare, batch))
+            ours.append(timed(store.put, batch, moves))
+            if not turn % 2:
+                plain.append(timed(insert_bare, bare, batch))
+        if store.count() != count:
+            raise SystemExit(f"ingest: {store.count()} of {count} entities were stored")
     comparison = Comparison(sum(ours), sum(plain), sum(plain) / sum(ours))
     last = statistics.mean(plain[-10:]) / statistics.mean(ours[-10:])
     note = f"{count:,} entities in batches of {BATCH:,}; 0.3 is wanted; ratio of the last ten batches {last:.2f}"
-    report_rate(
-        "durable ingest with indexes and heads, against rowid + UNIQUE", comparison, count, target=0.2, note=note
-    )
+    name = "durable ingest with indexes and heads, against rowid + UNIQUE"
+    report_rate(name, comparison, count, target=0.2, note=note)
 
 
-def _timed(job: Callable[[], object]) -> float:
+def timed(job: Callable[..., object], *given: object) -> float:
+    """The seconds that one call takes."""
     started = time.perf_counter()
-    job()
+    job(*given)
     return time.perf_counter() - started
 
 

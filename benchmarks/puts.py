@@ -1,4 +1,4 @@
-"""Durable single puts: of 16 threads against the same puts one transaction each; and 70/30 reads and puts of 4 processes.
+"""Durable single puts: of 16 threads against one transaction each; and 70/30 reads and puts of 4 processes.
 
 The first shows what gathering the puts of many threads into one transaction gains, the second what several processes
 reach together on one file with 100,000 entities: every read is hashed, every put is durable and moves a head.

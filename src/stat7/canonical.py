@@ -97,10 +97,9 @@ def canonicalize_parsed(value: Any, limit: int | None = None) -> bytes:
         written = _dumps(value, None, _OPTIONS)
     except (TypeError, ValueError, RecursionError):
         return _write_slowly(value)
-    if (
-        limit is not None and len(written) > 3 * limit
-    ):  # respelling `-0.0,` as `0,` saves most, and saves less than that
-        raise InvalidEntity("", f"the canonical form has over {limit} bytes, which is the limit; attach a file")
+    # Respelling numbers makes `0,` of `-0.0,` at best, which is more than a third.
+    if limit is not None and len(written) > 3 * limit:
+        raise InvalidEntity("", f"the canonical form is over the limit of {limit} bytes; attach a file")
     return written if _is_canonical(written) else _respell(value, written)
 
 

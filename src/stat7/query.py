@@ -273,7 +273,7 @@ def _created(given: RangeLike) -> Interval:
     low = None if first is None else _time_bound(first, True)
     high = None if last is None else _time_bound(last, False)
     if low is not None and high is not None and low > high:
-        raise InvalidQuery("created", f"the range {_shown(given)} is turned round")
+        raise InvalidQuery("created", f"the range {first}..{last} is turned round; write {last}..{first}")
     # Unlike the coordinates, the time may be absent: an open end at the edge still asks for entities that have one.
     return Interval(_EARLIEST if low is None else low, _LATEST if high is None else high)
 

@@ -182,7 +182,7 @@ def address_of(document: Mapping[str, Any]) -> Address:
 def format_time(milliseconds: int) -> str:
     """Milliseconds since 1970 as `2026-01-31T12:00:00.000Z`; raises OverflowError outside the years 0001 to 9999."""
     moment = _EPOCH + milliseconds * _MILLISECOND
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_time(text: str, path: str = "created_at") -> int:
@@ -225,7 +225,8 @@ def _record(document: Any, written: bytes, facts: Facts) -> Record:
         raise InvalidEntity(
             "", f"the canonical form has {len(written)} bytes, over the limit of {MAX_DOCUMENT}; attach a file"
         )
-    if written.count(b"{") + written.count(b"[") > MAX_NESTING:
+    # What replacing takes away is found quicker than count() counts it, the fewer there are.
+    if len(written) - len(written.replace(b"{", b"").replace(b"[", b"")) > MAX_NESTING:
         _check_nesting(document)
     # Record(...) would do the same at twice the cost.
     return tuple.__new__(Record, (sha256(written).hexdigest(), written, *facts))

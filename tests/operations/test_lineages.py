@@ -92,9 +92,13 @@ def test_a_head_that_moves_while_verify_runs_is_no_finding(repo: Repository) -> 
     put_new(repo, versions[:2])
 
     class Moving(Intercepted):
+        scans = 0
+
         def scan_heads(self, cursor: str | None, limit: int) -> object:
             page = self.inner.scan_heads(cursor, limit)
+            self.scans += 1
             repo.put(versions[2])
-            return Page([("x", "0" * 64), *page.items], page.cursor)
+            gone = [("x", "0" * 64), ("went", "0" * 64)] if self.scans == 1 else []
+            return Page([*gone, *page.items], page.cursor)
 
     assert findings(with_store(repo, Moving(repo.store)))[1] == []

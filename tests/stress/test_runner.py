@@ -39,8 +39,7 @@ def names(results: Results) -> list[tuple[str, str, int]]:
 AT_EACH_SCALE: Final = ("address", "collisions", "lookup", "concurrent", "memory")
 ALL: Final = [
     *((name, "2 workers" if name == "concurrent" else "", scale) for scale in SMALL.scales for name in AT_EACH_SCALE),
-    ("scaling", "address", 1200),
-    ("scaling", "lookup", 1200),
+    ("scaling", "", 1200),
 ]
 
 

@@ -102,7 +102,7 @@ class _Verification:
         self._on_finding = on_finding
 
     def stage(self, check: Callable[[], None]) -> None:
-        """Run one part of the verification; damage that keeps it from going on is a finding, and the next part follows."""
+        """Run one part of the verification; damage that keeps it from going on is a finding, the next part follows."""
         try:
             check()
         except Corrupt as error:
@@ -150,15 +150,19 @@ class _Verification:
                 return
 
     def check_heads(self) -> None:
+        before: str | None = None
         for page in walk(self.store.scan_heads, DOCUMENTS):
             wrong = self._wrong_heads(dict(page.items))
             if wrong:
-                # Somebody may have moved or taken back what was just being looked at: only what stays so counts.
-                wrong = self._wrong_heads(self.store.heads(list(wrong)))
+                # Somebody may have moved or taken back what was just being looked at: only what stays so counts. Walked
+                # again, since a head whose id is damaged may not be found by it.
+                again = dict(self.store.scan_heads(before, DOCUMENTS).items)
+                wrong = self._wrong_heads({id: again[id] for id in wrong if id in again})
             for id, (address, detail) in wrong.items():
                 self._found(Finding("head", id, f"points to {address}, {detail}"), self._mend_head(id, address))
             self.result.heads += len(page.items)
             self.report("heads", self.result.heads, None)
+            before = page.cursor
 
     def check_lineages(self, lineages: Lineages) -> None:
         for broken in lineages.broken():

@@ -26,10 +26,10 @@ LARGE: Final = 5_000_000
 SAMPLED: Final = 10
 """Where time is short, the subject addresses one chunk in so many of a large scale, the template the others."""
 
-LEANER: Final = 0.65
+LEANER: Final = 0.73
 """What storing an entity without neighbours takes, as a share of storing one with them."""
 
-_MARGIN: Final = 1.25
+_MARGIN: Final = 1.2
 
 
 @dataclass(slots=True)

@@ -139,8 +139,8 @@ def percentile(ordered: Nanoseconds, share: float) -> float | None:
 def steady_from(values: Series) -> int | None:
     """The block from which a series is steady, None if it isn't.
 
-    The warm-up is cut where that leaves the mean of the rest most certain (MSER: White 1997). A series isn't steady if the
-    rest still drifts (its slope, or the difference of its halves), or if less than half of it, or LEAST_BLOCKS, is left.
+    The warm-up is cut where that leaves the mean of the rest most certain (MSER: White 1997). A series isn't steady if
+    the rest still drifts (its slope, or the difference of its halves), or if too little of it is left.
     """
     if len(values) < LEAST_BLOCKS:
         return None

@@ -118,9 +118,7 @@ class _Runner:
             stage = Stage(scale, self.context.workload)
             self.context.stages.append(stage)
             self._run_scale(stage)
-        self._show("scaling", self.context.mode.scales[-1])
-        for result in scaling.measure(self.context):
-            self._add(result)
+        self._test("scaling", "", self.context.mode.scales[-1], scaling.CLAIM, lambda: scaling.measure(self.context))
 
     def _run_scale(self, stage: Stage) -> None:
         context, scale = self.context, stage.scale

@@ -16,7 +16,7 @@ KEY_FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
     "memory": ("bytes_per_entity", "anonymous_bytes"),
     "lookup": ("hit_per_second", "hit_mean", "hit_p99", "batched_hits_per_second"),
     "concurrent": ("operations_per_second", "read_p99", "write_p99"),
-    "scaling": ("exponent",),
+    "scaling": ("exponent", "address_exponent", "lookup_exponent"),
 }
 KEY_TARGETS: Final[Mapping[str, str]] = {
     "address": "single_mean",

@@ -8,6 +8,7 @@ per sample).
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -118,16 +119,23 @@ class _Group:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Hold interrupts back; processes started meanwhile never hear of them (on a terminal they reach every process)."""
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is None:
+    """Hold interrupts back until a process is started whole; it never hears of them (Ctrl-C reaches every process)."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = mask(signal.SIG_BLOCK, {signal.SIGINT})
+    held: list[int] = []
+    mask = getattr(signal, "pthread_sigmask", None)
+    # The handler is for a signal that another thread takes; what the new process inherits is the mask.
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask is not None else None
     try:
         yield
     finally:
-        mask(signal.SIG_SETMASK, before)
+        if mask is not None:
+            mask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _ignore(index: int, done: int) -> None:
@@ -164,7 +172,7 @@ def run_together(
 
 def _serve(task: Task, pipe: Connection) -> None:
     """The life of a worker. An interrupt is its parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there is no mask to inherit
     try:
         work = task.prepare()
         pipe.send(("ready", None))

@@ -118,7 +118,9 @@ class Workload:
         window = min(index, _NEAR)
         if not window:
             return []
-        return sorted({self.id(index - 1 - word % window) for word in words})
+        prefix, last = self.prefix, index - 1
+        earlier = [last - word % window for word in words]
+        return sorted({f"{prefix}{TYPES[other & 7]}/{other:09d}" for other in earlier})
 
 
 def _listed(joined: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from stat7.query import ANY, Interval, Query
 from stat7.stores.sqlite.lookup import as_json
@@ -38,19 +38,25 @@ class Condition:
 ALWAYS: Final = Condition("TRUE")
 
 
+class Link(NamedTuple):
+    """A neighbour (its id) or file (32 bytes) that must be linked, under one segment or (None) the document's own."""
+
+    segment: int | None
+    target: str | bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """A query taken apart by who can judge which part.
 
     `lead`: realm, horizon and lineage, by which the index `cov` is sought; `rest`: the reals, which it holds too;
-    `row`: type and time, which take the row of coordinates; `links`: segment (None: that of the document) and target
-    for each neighbour or file.
+    `row`: type and time, which take the row of coordinates; `links`: the neighbour and the file.
     """
 
     lead: Condition
     rest: Condition
     row: Condition
-    links: tuple[tuple[int | None, str | bytes], ...]
+    links: tuple[Link, ...]
 
     @property
     def unlinked(self) -> Condition:
@@ -60,13 +66,12 @@ class Conditions:
     @property
     def all(self) -> Condition:
         """Everything."""
-        return self.linked(self.unlinked)
+        return self.unlinked & _linked(self.links)
 
-    def linked(self, condition: Condition, leave_out: int = 0) -> Condition:
-        """The condition and the links, without the first few of them."""
-        for segment, target in self.links[leave_out:]:
-            condition &= Condition(_LINKED.format("c.segment" if segment is None else segment), (target,))
-        return condition
+    @property
+    def all_but_the_first_link(self) -> Condition:
+        """Everything that remains to be judged of what the first link led to."""
+        return self.unlinked & _linked(self.links[1:])
 
 
 def conditions_of(query: Query) -> Conditions | None:
@@ -79,18 +84,24 @@ def conditions_of(query: Query) -> Conditions | None:
     for name in ("resonance", "velocity", "density"):
         rest &= _within(f"c.{name}", intervals[name])
     row = _among("c.entity_type", query.entity_types) & _within("c.created_at", query.created)
-    links: list[tuple[int | None, str | bytes]] = []
-    # The file first: fewer documents share a file than a neighbour.
+    links = []
     if query.file is not None:
-        links.append((FILES, bytes.fromhex(query.file)))
+        links.append(Link(FILES, bytes.fromhex(query.file)))
     if query.adjacent_to is not None:
-        links.append((None, query.adjacent_to))
+        links.append(Link(None, query.adjacent_to))
     return Conditions(lead, rest, row, tuple(links))
 
 
 def clamped(value: int) -> int:
     """An integer that SQLite can hold, on the same side of everything that is stored."""
     return max(-_FARTHEST, min(value, _FARTHEST))
+
+
+def _linked(links: Sequence[Link]) -> Condition:
+    condition = ALWAYS
+    for segment, target in links:
+        condition &= Condition(_LINKED.format("c.segment" if segment is None else segment), (target,))
+    return condition
 
 
 def _is_empty(interval: Interval) -> bool:

@@ -112,6 +112,7 @@ TRANSLATIONS: Final[dict[type[apsw.Error], Translation]] = {
     apsw.ConnectionNotClosedError: _misused,
     apsw.VFSNotImplementedError: _misused,
     apsw.InvalidContextError: _misused,
+    apsw.NoFTS5Error: _misused,
 }
 
 

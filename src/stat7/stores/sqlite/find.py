@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import apsw
@@ -12,7 +14,7 @@ from stat7.errors import InvalidQuery
 from stat7.query import ANY, Query
 from stat7.stores.base import Match, Page, Plan
 from stat7.stores.sqlite import planner
-from stat7.stores.sqlite.conditions import Condition, Conditions, Value, conditions_of
+from stat7.stores.sqlite.conditions import Condition, Conditions, Link, Value, conditions_of
 from stat7.stores.sqlite.connection import fetch, fetch_each
 from stat7.stores.sqlite.lookup import as_json
 from stat7.stores.sqlite.planner import Costs, Sample, Situation
@@ -40,9 +42,12 @@ _LINKED: Final = """
 _COV_COUNT: Final = """
     SELECT count(*) FROM coordinates AS c INDEXED BY cov WHERE c.segment IN (SELECT value FROM json_each(?)) AND {}"""
 _COUNT_LINKS: Final = """
-    SELECT count(*) FROM (SELECT 1 FROM links WHERE segment = ? AND target = ? LIMIT ?)"""
+    SELECT count(*), max(key) FROM (SELECT key FROM links WHERE segment = ? AND target = ? ORDER BY key LIMIT ?)"""
 
 _POSITION: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_WHOLE: Final = 4
+"""Links are looked through at once where there are no more than this many for each match wanted."""
+_COUNTED_LINKS: Final = 300
 _FEW: Final = 40
 _COUNTABLE: Final = 100_000
 """Where a sample shows less than _FEW matches, `explain` counts them if that takes no more entries than this."""
@@ -76,91 +81,89 @@ class _Search:
     ) -> None:
         self._connection = connection
         self._query = query
-        self._conditions = conditions
         self._start = start
         self._wanted = wanted
+        self._situation = self._look_round()
+        # The rarer of two links leads.
+        counts = sorted((self._count_links(link), link) for link in conditions.links)
+        self._linked = [count for count, _ in counts]
+        self._conditions = replace(conditions, links=tuple(link for _, link in counts))
 
     def rows(self) -> list[Row]:
         """The matches."""
-        if self._conditions.links:
-            count = self._count_links()
-            return self._cov(self._start, self._wanted) if self._prefers_cov(count) else self._links(count)
+        if self._linked:
+            if self._linked[0] <= planner.FEW_LINKS:
+                return self._links()
+            choice = planner.best(self._choices(self._sample(self._stop()), self._wanted, self._start))
+            return self._cov(self._start, self._wanted) if choice.method == "cov" else self._links()
         stop = self._stop()
-        if stop is None:
-            return self._walk(self._start, HIGHEST_KEY, self._wanted)
         rows = self._walk(self._start, stop, self._wanted)
         left = self._wanted - len(rows)
         if left == 0 or stop == HIGHEST_KEY:
             return rows
-        choice = planner.best(self._choices(self._look(stop), left, stop))
+        choice = planner.best(self._choices(self._sample(stop), left, stop))
         return rows + (self._cov(stop + 1, left) if choice.method == "cov" else self._walk(stop + 1, HIGHEST_KEY, left))
 
     def plan(self) -> Plan:
         """What `rows` would do, in numbers."""
-        situation = self._situation()
-        stop = self._stop()
-        sample = self._look(HIGHEST_KEY if stop is None else stop)
-        matches = round(situation.total * sample.hits / max(sample.rows, 1))
-        choices = self._choices(sample, self._wanted, LOWEST_KEY)
+        total, stop = self._situation.total, self._stop()
+        sample = self._sample(stop)
+        share = sample.hits / max(sample.rows, 1)
+        choices = self._choices(sample, self._wanted, self._start)
         choice = planner.best(choices)
-        if self._conditions.links:
-            count = self._count_links()
-            links = planner.links(count, sample, self._wanted, len(self._link_segments()))
-            choices = [links, *(each for each in choices if each.method == "cov")]
-            choice = choices[-1] if self._prefers_cov(count) else links
-            matches = round(count * sample.hits / max(sample.rows, 1))
-        elif stop is None or sample.hits >= self._wanted:
+        if self._linked:
+            share *= math.prod(count / max(total, 1) for count in self._linked)
+            decided = self._linked[0] <= planner.FEW_LINKS
+        else:
+            decided = stop == HIGHEST_KEY or sample.hits >= self._wanted
+        if decided:
             choice = choices[0]
+        matches = round(total * share)
         if choice.method == "cov" and sample.hits < _FEW and choice.rows < _COUNTABLE:
             matches = self._count_by_cov()
         needed = min(self._wanted, matches)
-        indexed = any(planner.is_indexed(each.rows, needed, situation.total) for each in choices)
-        return Plan(choice.method, indexed, round(choice.rows), matches, self._detail(choice, situation, indexed))
+        indexed = any(planner.is_indexed(each, needed, total) for each in choices)
+        return Plan(choice.method, indexed, round(choice.rows), matches, self._detail(choice, indexed))
 
     # What is known
 
-    def _situation(self) -> Situation:
+    def _look_round(self) -> Situation:
         last = fetch(self._connection, "SELECT max(seq) FROM documents")[0][0] or 0
         realms = len(fetch(self._connection, "SELECT 1 FROM realms LIMIT ?", (planner.MANY_REALMS + 1,)))
         return Situation(last, segment_of(last) + 1, realms if realms <= planner.MANY_REALMS else None)
 
-    def _stop(self) -> int | None:
-        """The key at which the sample ends, None if the store ends before."""
+    def _stop(self) -> int:
+        """The key at which the sample ends, the highest if the store ends before."""
         rows = fetch(self._connection, _STOP, (self._start, planner.SAMPLE - 1))
-        return int(rows[0][0]) if rows else None
+        return int(rows[0][0]) if rows else HIGHEST_KEY
 
-    def _look(self, stop: int) -> Sample:
+    def _sample(self, stop: int) -> Sample:
         lead, unlinked = self._conditions.lead, self._conditions.unlinked
         values = (*lead.values, *unlinked.values, self._start, stop)
         rows, led, hits = fetch(self._connection, _LOOK.format(lead.sql, unlinked.sql), values)[0]
         return Sample(rows, int(hits), int(led))
 
     def _choices(self, sample: Sample, wanted: int, after: int) -> list[Costs]:
-        """The walk, and cov where it helps, for the matches behind the sample."""
-        situation = self._situation()
-        ahead = situation.total * (HIGHEST_KEY - after) / 2**64
-        judged_by_row = bool(self._conditions.links or self._conditions.row)
-        by_cov = planner.cov(self._query, sample, situation, judged_by_row)
-        return [planner.walk(sample, wanted, ahead), *([by_cov] if by_cov else [])]
+        """The walk, or the links where there are some, and cov where it helps, for the matches from a key on."""
+        if self._linked:
+            first = planner.links(self._linked[0], sample, wanted, len(self._segments(self._conditions.links[0])))
+        else:
+            first = planner.walk(sample, wanted, self._situation.total * (HIGHEST_KEY - after) / 2**64)
+        judged_by_row = bool(self._linked or self._conditions.row)
+        by_cov = planner.cov(self._query, sample, self._situation, judged_by_row)
+        return [first, *([by_cov] if by_cov else [])]
 
-    def _prefers_cov(self, count: int) -> bool:
-        """Whether, of a query with links, so many lead to its target that coordinates narrow it down more."""
-        if count <= planner.FEW_LINKS:
-            return False
-        sample = self._look(self._stop() or HIGHEST_KEY)
-        by_cov = [each for each in self._choices(sample, self._wanted, self._start) if each.method == "cov"]
-        by_links = planner.links(count, sample, self._wanted, len(self._link_segments()))
-        return planner.best([by_links, *by_cov]).method == "cov"
+    def _segments(self, link: Link) -> list[int]:
+        return list(range(self._situation.segments)) if link.segment is None else [link.segment]
 
-    def _link_segments(self) -> list[int]:
-        segment = self._conditions.links[0][0]
-        return list(range(self._situation().segments)) if segment is None else [segment]
-
-    def _count_links(self) -> int:
-        """Links to the target, counted up to a bound in each segment."""
-        target = self._conditions.links[0][1]
-        asked = [(segment, target, planner.FEW_LINKS) for segment in self._link_segments()]
-        return sum(count for (count,) in fetch_each(self._connection, _COUNT_LINKS, asked))
+    def _count_links(self, link: Link) -> int:
+        """Links to the target: counted where a segment has few, else estimated from how far the first ones reach."""
+        asked = [(segment, link.target, _COUNTED_LINKS) for segment in self._segments(link)]
+        count = 0.0
+        for found, last in fetch_each(self._connection, _COUNT_LINKS, asked):
+            reached = (last - LOWEST_KEY + 1) / 2**64 if found == _COUNTED_LINKS else 1.0
+            count += found / reached
+        return min(round(count), self._situation.total)
 
     def _count_by_cov(self) -> int:
         condition, values = self._by_cov()
@@ -186,22 +189,22 @@ class _Search:
             condition &= Condition("c.realm IN (SELECT realm FROM realms)")
         if self._query.horizons is None and self._query.lineage != ANY:
             condition &= Condition("c.horizon IN (SELECT value FROM json_each(?))", (as_json(range(len(HORIZONS))),))
-        return condition, (as_json(range(self._situation().segments)),)
+        return condition, (as_json(range(self._situation.segments)),)
 
-    def _links(self, count: int) -> list[Row]:
+    def _links(self) -> list[Row]:
         """Look through stretches of keys, in every segment, until the page is full.
 
         A stretch holds about as many links as are wanted at first, and four times as many each time that wasn't enough.
         """
-        segments, target = self._link_segments(), self._conditions.links[0][1]
-        condition = self._conditions.linked(self._conditions.unlinked, leave_out=1)
+        count, link = self._linked[0], self._conditions.links[0]
+        condition = self._conditions.all_but_the_first_link
         statement = _LINKED.format(condition.sql)
-        stretch = 2**64 if count <= 4 * self._wanted else 2**64 * 2 * self._wanted // count
+        stretch = 2**64 if count <= _WHOLE * self._wanted else 2**64 * 2 * self._wanted // count
         found: list[tuple[int, int]] = []
         low = self._start
         while low <= HIGHEST_KEY and len(found) < self._wanted:
             high = min(low + stretch - 1, HIGHEST_KEY)
-            asked = [(segment, target, low, high, *condition.values) for segment in segments]
+            asked = [(at, link.target, low, high, *condition.values) for at in self._segments(link)]
             found += sorted(fetch_each(self._connection, statement, asked))
             low, stretch = high + 1, stretch * 4
         return self._with_documents(found[: self._wanted])
@@ -216,16 +219,16 @@ class _Search:
         rows: list[Row] = sorted(fetch(self._connection, statement, values))
         return rows
 
-    def _detail(self, choice: Costs, situation: Situation, indexed: bool) -> str:
+    def _detail(self, choice: Costs, indexed: bool) -> str:
         rows = f"about {round(choice.rows):,}"
         if choice.method == "links":
-            kind = "file" if self._query.file is not None else "neighbour"
+            kind = "neighbour" if self._conditions.links[0].segment is None else "file"
             return f"reads {rows} links to the {kind} and judges their entities"
         if choice.method == "cov":
             return f"seeks realm, horizon and lineage in the covering index and reads {rows} of its entries"
         if indexed:
-            return f"reads {rows} of {situation.total:,} rows in key order, until the page is full"
-        return f"no index narrows this query: reads {rows} of {situation.total:,} rows in key order"
+            return f"reads {rows} of {self._situation.total:,} rows in key order, until the page is full"
+        return f"no index narrows this query: reads {rows} of {self._situation.total:,} rows in key order"
 
 
 def _last_key(query: Query, cursor: str) -> int:

@@ -34,11 +34,11 @@ PAGE: Final = 100
 _WALK_ROW: Final = 0.08
 _COV_ROW: Final = 0.10
 _FETCHED_ROW: Final = 1.0
-_LINK_ROW: Final = 0.5
+_LINK_ROW: Final = 1.5
 _SEEK: Final = 1.5
 
 _LARGE_PART: Final = 0.25
-_LARGE: Final = 150_000
+_LONG: Final = 12_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ def best(choices: list[Costs]) -> Costs:
     return min(choices, key=lambda choice: choice.time)
 
 
-def is_indexed(rows: float, wanted: float, total: int) -> bool:
-    """Whether the rows visited beyond those wanted are a small part of the store."""
-    return rows - wanted <= min(total * _LARGE_PART, _LARGE)
+def is_indexed(choice: Costs, wanted: float, total: int) -> bool:
+    """Whether the rows visited beyond those wanted are a small part of the store, and few enough to be quick."""
+    return choice.rows - wanted <= total * _LARGE_PART and choice.time <= _LONG
 
 
 def _share(hits: int, sample: Sample) -> float:

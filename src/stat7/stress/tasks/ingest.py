@@ -10,7 +10,7 @@ import re
 import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -197,9 +197,14 @@ def pack(addresses: Sequence[str]) -> tuple[bytes, int]:
 
     Of an address of the wrong form the hex digits it has are taken, filled up by zeros or cut.
     """
+    if set(map(len, addresses)) <= {64}:
+        joined = "".join(addresses)
+        with suppress(ValueError):
+            digests = bytes.fromhex(joined)
+            if digests.hex() == joined:
+                return digests, 0
     malformed = [index for index, address in enumerate(addresses) if not is_address(address)]
-    if malformed:
-        addresses = list(addresses)
-        for index in malformed:
-            addresses[index] = _OTHER.sub("", addresses[index].lower())[:64].ljust(64, "0")
+    addresses = list(addresses)
+    for index in malformed:
+        addresses[index] = _OTHER.sub("", addresses[index].lower())[:64].ljust(64, "0")
     return bytes.fromhex("".join(addresses)), len(malformed)
