@@ -15,7 +15,6 @@ from stat7.errors import ConfigError
 from stat7.files.local import LocalFiles
 from stat7.files.memory import MemoryFiles
 from stat7.query import Query
-from stat7.stores.memory import MemoryStore
 from stat7.registry import (
     LocalFilesConfig,
     MemoryConfig,
@@ -29,6 +28,7 @@ from stat7.registry import (
     open_store,
     redact,
 )
+from stat7.stores.memory import MemoryStore
 from stat7.testing.samples import sample
 
 
