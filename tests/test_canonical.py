@@ -225,19 +225,6 @@ class TestWriting:
         assert reason in error.reason
         assert len(str(error)) < 400
 
-    @pytest.mark.parametrize(
-        "smuggled", [b"[1 ,", b'"x"', b"NaN", b"1.0", b'{"b":1,"a":2}', b"", b"\xff", b'{"a":1,"a":1}']
-    )
-    def test_refuses_a_fragment_whatever_it_holds(self, smuggled: bytes) -> None:
-        assert "Fragment" in refused({"a": [orjson.Fragment(smuggled)]}).reason
-        assert "Fragment" in refused(orjson.Fragment(smuggled)).reason
-        assert canonicalize({"a": 1}) == b'{"a":1}'
-
-    def test_fragments_elsewhere_change_nothing(self) -> None:
-        elsewhere = orjson.Fragment(b"1")
-        assert canonicalize({"a": 1.0, "b": "1.0,", "c": [None]}) == b'{"a":1,"b":"1.0,","c":[null]}'
-        assert elsewhere is not None
-
     def test_refuses_names_that_become_equal(self) -> None:
         class Other(str):
             """Equal to nothing but itself."""

@@ -104,9 +104,10 @@ def nested(depth: int) -> Any:
 class TestNormalForm:
     """What normalising makes of a valid document."""
 
-    def test_three_thousand_hostile_entities_have_the_addresses_of_published_implementations(self) -> None:
-        source = random.Random(2026)
-        for number in range(3_000):
+    @pytest.mark.parametrize("thousand", [1, 2, 3])
+    def test_hostile_entities_have_the_addresses_of_published_implementations(self, thousand: int) -> None:
+        source = random.Random(2026 + thousand)
+        for number in range(1_000):
             given_document, expected = random_entity(source, number)
             canonical = reference(expected)
             record = normalise_json(respell(given_document, source).encode())
@@ -253,10 +254,6 @@ class TestPythonObjects:
     def test_files_may_be_attachments(self) -> None:
         entry = Attachment("a.png", "image/png", 3, SHA)
         assert normalise(document(files=(entry,))) == normalise(document(files=[attached()]))
-
-    def test_a_fragment_is_refused(self) -> None:
-        with pytest.raises(InvalidEntity, match=r"state\.x: a Fragment is not a JSON value"):
-            normalise(document(state={"x": orjson.Fragment(b"1")}))
 
     @pytest.mark.parametrize(
         ("member", "value", "path"),

@@ -7,7 +7,7 @@ rest and for naming errors.
 orjson 3.13 (OPT_SORT_KEYS, OPT_STRICT_INTEGER) writes otherwise than RFC 8785 asks only in
 - floats below 1e21 with an integral value (`1.0`, `-0.0`, `1e+16`) and those from 1e-6 up to 1e-5 (`3.4e-6`),
 - keys beyond the Basic Multilingual Plane, which it sorts by code point and not by UTF-16 code unit,
-- NaN and infinities, which it writes as null, and Fragments, whose bytes it copies unseen.
+- NaN and infinities, which it writes as null.
 It reads otherwise only in keeping the last of members of one name. tests/test_canonical.py would notice a change of
 orjson.
 """
@@ -20,7 +20,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
-from sys import getrefcount
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -42,9 +41,6 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 _dumps = orjson.dumps  # global names are found quicker than attributes
-_Fragment = orjson.Fragment
-# Every Fragment holds a reference to its type: while there are as many as now, there is no Fragment.
-_FRAGMENT_REFERENCES = getrefcount(_Fragment)
 
 # Three quick searches, then the exact pattern of the number tokens that orjson writes otherwise than RFC 8785 asks:
 # integral with a point, or with one of these exponents. `re` is quickest with a literal prefix that starts with a
@@ -68,7 +64,8 @@ def canonicalize(value: Any) -> bytes:
     dict and other mappings (with str keys), list and tuple, str, bool, None, int and float are JSON; an Enum is
     written as its value and a UUID as its text. Raises InvalidEntity, naming the path, for NaN and infinities,
     integers that other readers would round (2^53 <= |v| < 10^21, or beyond that without an exact binary64 form), lone
-    surrogates, keys that are not strings, other types, and nesting over MAX_DEPTH.
+    surrogates, keys that are not strings, other types, and nesting over MAX_DEPTH. An `orjson.Fragment` is not looked
+    into: don't give it one.
     """
     try:
         written = _dumps(value, None, _OPTIONS)
@@ -82,7 +79,6 @@ def canonicalize(value: Any) -> bytes:
         nulls == 0
         and not ((_PLUS in written or _INTEGRAL(written) or _SMALL(written)) and _holds_foreign_number(written))
         and (written.isascii() or _sorts_alike(written))
-        and getrefcount(_Fragment) == _FRAGMENT_REFERENCES
     ):
         return written
     return _respell(value, written)
@@ -217,7 +213,7 @@ def _sorts_alike(written: bytes) -> bool:
 def _respell(value: Any, written: bytes) -> bytes:
     """The canonical bytes from orjson's: foreign numbers respelled in place, if reading that back gives `value`.
 
-    Equality proves that no string was touched, no null stands for a NaN and no Fragment for something else. What
+    Equality proves that no string was touched, and that no null stands for a NaN. What
     isn't proven so goes through the slow writer.
     """
     respelled = _FOREIGN_NUMBER.sub(_respell_number, written)

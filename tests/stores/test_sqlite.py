@@ -15,6 +15,7 @@ from stat7.errors import ConfigError, Corrupt, InvalidQuery, Unavailable
 from stat7.query import Query
 from stat7.stores.base import HeadMove, Store
 from stat7.stores.sqlite import SQLiteStore
+from stat7.stores.sqlite import store as store_module
 from stat7.testing import EntityStoreSuite, HeadStoreSuite
 from stat7.testing.samples import attached, forge, notice, random_records, sample, samples
 from stat7.testing.store_suite import check_all, find_all, scan_all
@@ -112,6 +113,18 @@ def test_no_log_is_left_behind_by_the_last_to_close(tmp_path: Path) -> None:
         store.put(samples(10))
         assert len(scan_all(store)) == 10
     assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
+
+
+def test_a_reader_that_cant_be_opened_is_an_error_of_ours(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, seconds: float) -> apsw.Connection:
+        raise apsw.CantOpenError("unable to open database file")
+
+    store.put(samples(1))
+    monkeypatch.setattr(store_module, "open_reader", refuse)
+    with pytest.raises(ConfigError, match="permissions"):
+        store.get([samples(1)[0].address])
+    with pytest.raises(ConfigError, match="permissions"):
+        store.count()
 
 
 def test_idle_connections_are_bounded(store: SQLiteStore) -> None:

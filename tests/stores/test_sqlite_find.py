@@ -66,6 +66,7 @@ QUERIES = {
     "a file of many": (Query(file="a" * 64), "links"),
     "a file of one": (Query(file=f"{4:064x}"), "links"),
     "a file and a neighbour": (Query(file="a" * 64, adjacent_to="n7"), "links"),
+    "an unknown file and neighbour": (Query(file="b" * 64, adjacent_to="nobody"), "links"),
     "a type": (Query(entity_type="sample", lineage=39, realm="void"), "cov"),
     "nothing of it": (Query(realm="never"), "cov"),
     "an empty range": (Query(resonance="0.000000011"), "none"),

@@ -300,55 +300,53 @@ def test_a_small_put_still_fits_when_a_large_one_gathered_with_it_does_not(store
 # --- the log
 
 
-def test_the_log_is_copied_back_and_begun_anew(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", 50)
-    log = Path(f"{store.path}-wal")
-    for number in range(60):
-        store.put(samples(20, f"{number}"))
-    assert log.stat().st_size < 300 * 8192
+def _impatient(monkeypatch: pytest.MonkeyPatch, pages: int, crowded: int, folder: Path) -> SQLiteStore:
+    """A store whose log is copied back after a few pages."""
+    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", pages)
+    monkeypatch.setattr(connection, "CROWDED_PAGES", crowded)
+    return SQLiteStore(folder / "log.db")
 
 
-def test_the_log_stays_bounded_while_somebody_reads_now_and_then(
-    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Readers that overlap keep the log from ever beginning anew, unless the writer waits for a gap."""
-    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", 50)
-    monkeypatch.setattr(connection, "CROWDED_PAGES", 200)
-    log = Path(f"{store.path}-wal")
-    stop = threading.Event()
-
-    def read() -> None:
-        with closing(apsw.Connection(store.path)) as raw:
-            while not stop.is_set():
-                raw.execute("BEGIN")
-                raw.execute("SELECT count(*) FROM documents").fetchall()
-                stop.wait(0.01)
-                raw.execute("COMMIT")
-
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    for reader in readers:
-        reader.start()
-    try:
-        for number in range(80):
+def test_the_log_is_copied_back_and_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _impatient(monkeypatch, 50, 200, tmp_path) as store:
+        for number in range(60):
             store.put(samples(20, f"{number}"))
-    finally:
-        stop.set()
+        assert Path(f"{store.path}-wal").stat().st_size < 300 * 8192
+
+
+def test_the_log_stays_bounded_while_somebody_always_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that overlap keep the log from ever beginning anew, unless the writer waits for a gap."""
+    stop = threading.Event()
+    with _impatient(monkeypatch, 50, 200, tmp_path) as store:
+
+        def read() -> None:
+            with closing(apsw.Connection(store.path)) as raw:
+                while not stop.is_set():
+                    raw.execute("BEGIN")
+                    raw.execute("SELECT count(*) FROM documents").fetchall()
+                    stop.wait(0.01)
+                    raw.execute("COMMIT")
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
         for reader in readers:
-            reader.join()
-    assert log.stat().st_size < 1500 * 8192
-    assert store.count() == 1600
+            reader.start()
+        try:
+            for number in range(80):
+                store.put(samples(20, f"{number}"))
+        finally:
+            stop.set()
+            for reader in readers:
+                reader.join()
+        assert Path(f"{store.path}-wal").stat().st_size < 1500 * 8192
+        assert store.count() == 1600
 
 
-def test_a_log_that_cant_be_copied_back_doesnt_fail_the_put(
-    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", 5)
-    monkeypatch.setattr(connection, "CROWDED_PAGES", 10)
+def test_a_log_that_cant_be_copied_back_fails_no_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_CROWDED_PATIENCE", 0.01)
-    with closing(apsw.Connection(store.path)) as raw:
+    with _impatient(monkeypatch, 5, 10, tmp_path) as store, closing(apsw.Connection(store.path)) as raw:
         raw.execute("BEGIN")
         raw.execute("SELECT count(*) FROM documents").fetchall()
         for number in range(10):
             assert store.put(samples(5, f"{number}"))[0] == [Outcome.NEW] * 5
         raw.execute("COMMIT")
-    assert store.count() == 50
+        assert store.count() == 50

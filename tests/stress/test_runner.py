@@ -133,7 +133,7 @@ def test_a_store_that_cannot_be_built_makes_its_tests_invalid(monkeypatch: pytes
 
 
 def test_a_sabotaged_addresser_is_caught_in_a_whole_run() -> None:
-    mode = Mode("quick", (400,), 60.0, 0.1, 1000, 0.1, 0.2, workers=(2,))
+    mode = Mode("quick", (400,), 60.0, 0.1, 1000, 0.1, 0.2, workers=())
     results = run(Settings(mode, subject=Subject(sabotage.CutTo48Bits())))
     found = {test.name: test.verdict for test in results.tests}
     assert found["address"] is Verdict.INVALID

@@ -27,7 +27,7 @@ OPERATIONS: Final = 2000
 """Of each worker: 1,200 puts in all, among which, with this SEED_NUMBER, the lossy store loses some."""
 
 SEED_NUMBER: Final = 7
-MODE: Final = Mode("quick", (SCALE,), 120.0, 0.5, 2000, 0.5, 30.0)
+MODE: Final = Mode("quick", (SCALE,), 120.0, 0.25, 2000, 0.25, 30.0)
 
 _SLOW: Final = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA})
 

@@ -16,7 +16,6 @@ Others may write meanwhile: each call judges one snapshot, so that what it finds
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any, Final, TypeAlias
@@ -79,7 +78,6 @@ _NOTICES: Final = """
 _ASTRAY: Final = """
     SELECT lower(hex(p.address)) FROM displaced AS p LEFT JOIN coordinates AS c ON c.key = p.key
     LEFT JOIN documents AS d ON d.seq = c.seq WHERE d.address IS NOT p.address"""
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
 _CURSOR: Final = "check."
 _MOST_COMPLAINTS: Final = 100
 
@@ -93,16 +91,18 @@ Step: TypeAlias = tuple[list[Finding], Progress]
 
 def check(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[Finding]:
     """Judge the next `limit` rows or so."""
-    phase, *state = ["documents"] if cursor is None else _progress(cursor)
+    phase, *state = ["documents"] if cursor is None else progress_of(cursor)
     try:
         findings, following = _PHASES[phase](connection, limit, *state)
     except (apsw.CorruptError, apsw.SQLError) as error:
         findings = [Finding("database", phase, f"this part of the file can't be read: {error}")]
         following = [_NEXT[phase]]
-    if following == ["end"]:
-        return Page(findings, None)
-    text = base64.urlsafe_b64encode(orjson.dumps(following)).decode("ascii").rstrip("=")
-    return Page(findings, _CURSOR + text)
+    return Page(findings, None if following == ["end"] else cursor_of(following))
+
+
+def cursor_of(progress: Progress) -> str:
+    """The cursor that goes on from there."""
+    return _CURSOR + base64.urlsafe_b64encode(orjson.dumps(progress)).decode("ascii").rstrip("=")
 
 
 # Documents
@@ -177,6 +177,7 @@ class _Batch:
             address = self._documents[seq][0]
             if row is None:
                 yield Finding("index", address, "no row of coordinates leads to the document")
+                self._keys |= {seq: key_of(address)} if len(address) == 64 else {}
                 continue
             self._keys[seq] = row[0]
             entries.append((address, (*row[2:9], row[0])))
@@ -228,7 +229,7 @@ def _links(
     connection: apsw.Connection, limit: int, segment: int, target: str | None, key: int, last: int, filed: int
 ) -> Step:
     """Trace links of one segment back to their documents; then the documents go on behind `last`."""
-    rows = fetch(connection, _LINKS, (segment, _bound(segment, target), key, limit))
+    rows = fetch(connection, _LINKS, (segment, _bound(target), key, limit))
     records: dict[int, Record | None] = {}
     findings = []
     for named, key, seq, address, document in rows:
@@ -243,23 +244,27 @@ def _links(
                 Finding("index", address.hex(), f"a link to {_named(named)} is left, which it doesn't name")
             )
     if len(rows) == limit:
-        named = rows[-1][0]
-        return findings, [
-            "links",
-            segment,
-            named.hex() if isinstance(named, bytes) else str(named),
-            rows[-1][1],
-            last,
-            filed,
-        ]
+        return findings, ["links", segment, _written(rows[-1][0]), rows[-1][1], last, filed]
     return findings, ["cov"] if segment == FILES else ["documents", last, 0, filed]
 
 
-def _bound(segment: int, target: str | None) -> str | bytes | float:
-    """The target at which a page of links begins."""
-    if target is None:
-        return float("-inf")
-    return bytes.fromhex(target) if segment == FILES else target
+def _written(target: str | bytes | float) -> str:
+    """The target of a link as text for a cursor; a number, which is none that stat7 wrote, roughly."""
+    if isinstance(target, bytes):
+        return f"blob {target.hex()}"
+    return f"text {target}" if isinstance(target, str) else f"real {float(target)}"
+
+
+def _bound(written: str | None) -> str | bytes | float:
+    """The target at which a page of links begins. ValueError for what `_written` never wrote."""
+    kind, _, text = ("real", "", "-inf") if written is None else written.partition(" ")
+    if kind == "text":
+        return text
+    if kind == "blob":
+        return bytes.fromhex(text)
+    if kind == "real":
+        return float(text)
+    raise ValueError(kind)
 
 
 def _named(target: object) -> str:
@@ -345,7 +350,7 @@ _STATES: Final = {
 }
 
 
-def _progress(cursor: str) -> Progress:
+def progress_of(cursor: str) -> Progress:
     """What a cursor says; InvalidQuery for one that `check` never made."""
     try:
         text = cursor.removeprefix(_CURSOR).encode("ascii")
@@ -360,12 +365,15 @@ def _progress(cursor: str) -> Progress:
 def _is_progress(progress: list[Any]) -> bool:
     phase, *state = progress or [""]
     kinds = _STATES.get(phase) if isinstance(phase, str) else None
-    if kinds is None or (state and len(state) != len(kinds)):
+    if kinds is None or len(state) not in ({len(kinds)} if phase == "links" else {0, len(kinds)}):
         return False
     if not all(isinstance(value, kind) for value, kind in zip(state, kinds, strict=False)):
         return False
-    if phase == "links" and state and state[0] == FILES and not _HEX.fullmatch(state[1] or ""):
-        return False
+    if phase == "links":
+        try:
+            _bound(state[1])
+        except ValueError:
+            return False
     return all(LOWEST_KEY <= value <= HIGHEST_KEY for value in state if isinstance(value, int))
 
 

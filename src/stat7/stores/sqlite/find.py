@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import apsw
@@ -85,7 +86,7 @@ class _Search:
         self._wanted = wanted
         self._situation = self._look_round()
         # The rarer of two links leads.
-        counts = sorted((self._count_links(link), link) for link in conditions.links)
+        counts = sorted(((self._count_links(link), link) for link in conditions.links), key=itemgetter(0))
         self._linked = [count for count, _ in counts]
         self._conditions = replace(conditions, links=tuple(link for _, link in counts))
 

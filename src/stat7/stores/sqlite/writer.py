@@ -1,17 +1,18 @@
 """The one writing connection of this process, and the gathering of many threads' puts into one durable transaction.
 
-A thread appends its put to the queue and waits for the lock. Whoever gets the lock runs everything that is queued in
-one transaction; the others, when their turn comes, find their work done. No thread is needed for it, a lone put waits
-for nobody, and while one transaction reaches the disk the next one gathers.
+Who wants to write queues up. Whoever finds nobody at work leads: it carries out its own job together with all puts that
+are queued behind it, in one transaction, wakes their threads, and hands the lead on to the first that came meanwhile. No
+thread is needed for it, a lone put waits for nobody, and while one transaction reaches the disk the next one gathers.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby, islice
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
@@ -30,24 +31,66 @@ Result = TypeVar("Result")
 _MOST_GATHERED: Final = 10_000
 """Records and moves in one transaction, so that nobody waits long behind others; a larger put goes alone."""
 
+_PAUSE_SHARE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.001
+"""Seconds, and part of the last transaction's time, that a leader waits for those it was gathered with before."""
 
-class _Put:
-    """One caller's put on its way through the queue."""
 
-    __slots__ = ("done", "error", "guarded", "made", "moves", "outcomes", "records")
+class _Job:
+    """What one thread wants done, and how it learns that it was done or that it has to lead."""
+
+    __slots__ = ("_latch", "done", "error", "leads")
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.done = False
+        self.leads = False
+        self._latch = threading.Lock()
+        self._latch.acquire()
+
+    def wait(self) -> None:
+        """Until `finish` or `lead`."""
+        self._latch.acquire()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Tell the waiting thread that its job is done."""
+        self.error = error
+        self.done = True
+        self._latch.release()
+
+    def lead(self) -> None:
+        """Tell the waiting thread to lead."""
+        self.leads = True
+        self._latch.release()
+
+
+class _Put(_Job):
+    """A put, which may be carried out together with others."""
+
+    __slots__ = ("guarded", "made", "moves", "outcomes", "records")
 
     def __init__(self, records: Sequence[Record], moves: Sequence[HeadMove], guarded: bool) -> None:
+        super().__init__()
         self.records = records
         self.moves = moves
         self.guarded = guarded
         self.outcomes: list[Outcome] = []
         self.made: list[bool] = []
-        self.error: Exception | None = None
-        self.done = False
 
     @property
     def size(self) -> int:
         return len(self.records) + len(self.moves)
+
+
+class _Work(_Job):
+    """Anything else, which has the connection for itself."""
+
+    __slots__ = ("result", "work")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self.work = work
+        self.result: Any = None
 
 
 class Writer:
@@ -56,10 +99,14 @@ class Writer:
     def __init__(self, path: str, open_connection: Callable[[], apsw.Connection]) -> None:
         self._path = path
         self._open = open_connection
-        self._lock = threading.Lock()
-        self._queue: deque[_Put] = deque()
+        # Held for moments only, to look at and change the queue and whether somebody leads.
+        self._mutex = threading.Lock()
+        self._queue: deque[_Job] = deque()
+        self._led = False
         self._closed = False
         self._hopeful = True
+        self._gathered_before = 1
+        self._seconds_before = 0.0
         self._connection: apsw.Connection | None = open_connection()
 
     def put(
@@ -67,17 +114,7 @@ class Writer:
     ) -> tuple[list[Outcome], list[bool]]:
         """Store records, then move heads; durable when it returns. `guarded`: no move to a withdrawn address."""
         mine = _Put(records, moves, guarded)
-        self._queue.append(mine)
-        try:
-            with self._lock:
-                while not mine.done:
-                    self._run(self._gathered())
-        except BaseException:
-            # An interrupt: what nobody waits for any more must not be done by whoever comes next.
-            mine.done = True
-            raise
-        if mine.error is not None:
-            raise mine.error
+        self._get_done(mine)
         return mine.outcomes, mine.made
 
     def alone(self, work: Callable[[apsw.Connection], Result]) -> Result:
@@ -86,15 +123,13 @@ class Writer:
 
     def outside(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Run `work`, which begins no transaction or its own, while nothing else is written by this process."""
-        with self._lock:
-            connection = self.connection()
-            try:
-                return work(connection)
-            except apsw.Error as error:
-                raise translated(error, self._path, connection.system_errno) from error
+        mine = _Work(lambda: work(self.connection()))
+        self._get_done(mine)
+        result: Result = mine.result
+        return result
 
     def connection(self) -> apsw.Connection:
-        """The connection, opened anew in a forked child; to be called under the lock."""
+        """The connection, opened anew in a forked child; for the one who leads."""
         if self._closed:
             raise Unavailable(f"the store {self._path} is closed; open it again")
         if self._connection is None:
@@ -102,58 +137,129 @@ class Writer:
         return self._connection
 
     def close(self) -> None:
-        """Finish what runs, then close."""
-        with self._lock:
-            self._closed = True
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+        """Finish what is queued, then close."""
+        self._get_done(_Work(self._close))
 
     def abandon(self) -> None:
-        """In a forked child: forget the parent's connection, its waiting threads and the lock that one may hold."""
+        """In a forked child: forget the parent's connection, and its threads that wait or lead."""
         if self._connection is not None:
             keep_forever(self._connection)
         self._connection = None
-        self._lock = threading.Lock()
+        self._mutex = threading.Lock()
         self._queue = deque()
+        self._led = False
 
-    def _gathered(self) -> list[_Put]:
-        """Take puts from the queue, leaving out those whose callers were interrupted."""
-        puts: list[_Put] = []
-        size = 0
-        while self._queue and (not puts or size + self._queue[0].size <= _MOST_GATHERED):
-            put = self._queue.popleft()
-            if not put.done:
-                puts.append(put)
-                size += put.size
+    def _close(self) -> None:
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # The queue
+
+    def _get_done(self, mine: _Job) -> None:
+        """Queue up, and return when the job is done, by whomever. Raises its error."""
+        with self._mutex:
+            self._queue.append(mine)
+            mine.leads, self._led = not self._led, True
+        try:
+            if not mine.leads:
+                mine.wait()
+            if mine.leads:
+                self._lead()
+        except BaseException:
+            self._leave(mine)
+            raise
+        if mine.error is not None:
+            raise mine.error
+
+    def _leave(self, mine: _Job) -> None:
+        """After an interrupt: nobody may do later what nobody waits for; and if this thread was to lead, another must."""
+        with self._mutex:
+            if mine in self._queue:
+                self._queue.remove(mine)
+        if mine.leads and not mine.done:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        with self._mutex:
+            if self._queue:
+                self._queue[0].lead()
+            else:
+                self._led = False
+
+    def _lead(self) -> None:
+        """Do the first job of the queue, which is this thread's own, with the puts behind it; then another leads."""
+        if isinstance(self._queue[0], _Put):
+            self._pause()
+        with self._mutex:
+            mine = self._queue.popleft()
+            puts = self._gather(mine) if isinstance(mine, _Put) else []
+        try:
+            if isinstance(mine, _Work):
+                self._work(mine)
+            else:
+                self._put(puts)
+        except BaseException:
+            with self._mutex:
+                self._queue.extendleft(put for put in reversed(puts[1:]) if not put.done)
+            raise
+        self._hand_on()
+
+    def _gather(self, mine: _Put) -> list[_Put]:
+        """The puts that are queued next to one another, up to a bound."""
+        puts, size = [mine], mine.size
+        while self._queue:
+            following = self._queue[0]
+            if not isinstance(following, _Put) or size + following.size > _MOST_GATHERED:
+                break
+            self._queue.popleft()
+            puts.append(following)
+            size += following.size
         return puts
 
-    def _run(self, puts: Sequence[_Put]) -> None:
-        """Carry out puts in one transaction; if one spoils it for all, each alone."""
+    def _pause(self) -> None:
+        """Wait a moment for the threads that were served together before: they are about to put again.
+
+        Without it the first of them would go alone each time, while the rest are still waking up.
+        """
+        end = time.monotonic() + min(self._seconds_before * _PAUSE_SHARE, _LONGEST_PAUSE)
+        while len(self._queue) < self._gathered_before and time.monotonic() < end:
+            time.sleep(0.00002)
+
+    # The work
+
+    def _work(self, work: _Work) -> None:
         try:
-            self._commit(puts)
+            work.result = work.work()
+            work.finish()
+        except Exception as error:
+            work.finish(self._translated(error))
+
+    def _put(self, puts: Sequence[_Put]) -> None:
+        """Carry out puts in one transaction; if one spoils it for all, each alone."""
+        started = time.monotonic()
+        try:
+            outcomes, made = self._transact(self.connection(), puts)
         except (apsw.BusyError, Unavailable) as error:
             # Nobody's fault: alone they would only wait as long again.
-            self._finish(puts, error)
+            for put in puts:
+                put.finish(self._translated(error))
         except Exception as error:
             if len(puts) == 1:
-                self._finish(puts, error)
+                puts[0].finish(self._translated(error))
             else:
                 for put in puts:
-                    self._run([put])
-        except BaseException:
-            self._queue.extendleft(reversed(puts))
-            raise
+                    self._put([put])
+        else:
+            self._gathered_before, self._seconds_before = len(puts), time.monotonic() - started
+            answered, swapped = iter(outcomes), iter(made)
+            for put in puts:
+                put.outcomes = list(islice(answered, len(put.records)))
+                put.made = list(islice(swapped, len(put.moves)))
+                put.finish()
 
-    def _commit(self, puts: Sequence[_Put]) -> None:
-        outcomes, made = self._transact_puts(self.connection(), puts)
-        answered, swapped = iter(outcomes), iter(made)
-        for put in puts:
-            put.outcomes = list(islice(answered, len(put.records)))
-            put.made = list(islice(swapped, len(put.moves)))
-            put.done = True
-
-    def _transact_puts(self, connection: apsw.Connection, puts: Sequence[_Put]) -> tuple[list[Outcome], list[bool]]:
+    def _transact(self, connection: apsw.Connection, puts: Sequence[_Put]) -> tuple[list[Outcome], list[bool]]:
         """Put without looking first while all that comes is new, as in imports: that saves a tenth of the time."""
         if self._hopeful and all(map(_gives_first_heads, puts)):
             try:
@@ -164,14 +270,12 @@ class Writer:
         self._hopeful = all(made) and all(outcome is Outcome.NEW for outcome in outcomes)
         return outcomes, made
 
-    def _finish(self, puts: Sequence[_Put], error: Exception) -> None:
-        connection = self._connection
-        if isinstance(error, apsw.Error):
-            cause, error = error, translated(error, self._path, connection.system_errno if connection else 0)
-            error.__cause__ = cause
-        for put in puts:
-            put.error = error
-            put.done = True
+    def _translated(self, error: Exception) -> Exception:
+        if not isinstance(error, apsw.Error):
+            return error
+        ours = translated(error, self._path, self._connection.system_errno if self._connection else 0)
+        ours.__cause__ = error
+        return ours
 
 
 def _transact(connection: apsw.Connection, work: Callable[[apsw.Connection], Result]) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import marshal
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,34 +33,37 @@ class Occupy:
 
     def prepare(self) -> Work:
         """Make the records beforehand where storing is traced: tracing their making, too, would be slow."""
-        made = [self._packed(start) for start in range(0, self.scale, _BATCH)] if self.traced else []
+        packed = [marshal.dumps(_rows(self.workload, part)) for part in self._parts()] if self.traced else []
 
         def work(tell: Tell) -> Mapping[str, Any]:
-            return self._run(made, tell)
+            return self._run(packed, tell)
 
         return work
 
-    def _run(self, made: list[bytes], tell: Tell) -> Mapping[str, Any]:
-        _put(MemoryStore(), marshal.loads(self._packed(0)))  # noqa: S302 - whatever is made only once is made now
+    def _run(self, packed: Sequence[bytes], tell: Tell) -> Mapping[str, Any]:
+        _put(MemoryStore(), _rows(self.workload, range(_BATCH)))  # whatever is made only once is made now
         store: Store = MemoryStore()
         if self.traced:
             tracemalloc.start()
         before = self._measure()
-        for number, start in enumerate(range(0, self.scale, _BATCH)):
-            _put(store, marshal.loads(made[number] if made else self._packed(start)))  # noqa: S302 - made here
-            tell(start)
+        for number, part in enumerate(self._parts()):
+            _put(store, marshal.loads(packed[number]) if packed else _rows(self.workload, part))  # noqa: S302 - ours
+            tell(part.stop)
         return {"bytes": self._measure() - before, "stored": store.count()}
 
-    def _packed(self, start: int) -> bytes:
-        indexes = range(start, min(start + _BATCH, self.scale))
-        return marshal.dumps([tuple(self.workload.record(index)) for index in indexes])
+    def _parts(self) -> list[range]:
+        return [range(start, min(start + _BATCH, self.scale)) for start in range(0, self.scale, _BATCH)]
 
     def _measure(self) -> int:
         gc.collect()
         return tracemalloc.get_traced_memory()[0] if self.traced else anonymous_bytes()
 
 
+def _rows(workload: Workload, indexes: range) -> list[tuple[Any, ...]]:
+    """Records as plain tuples, which can be marshalled."""
+    return [tuple(workload.record(index)) for index in indexes]
+
+
 def _put(store: Store, rows: list[tuple[Any, ...]]) -> None:
-    """Put records that arrived as plain tuples."""
     records = [Record._make(row) for row in rows]
     store.put(records, [HeadMove(record.id, None, record.address) for record in records])
