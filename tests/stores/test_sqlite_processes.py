@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
 from stat7.stores.base import HeadMove
@@ -127,11 +128,21 @@ def test_a_forked_child_uses_connections_of_its_own(tmp_path: Path) -> None:
     with SQLiteStore(tmp_path / "store.db") as store:
         store.put(samples(5))
         assert store.count() == 5
-        # Another thread writes while the process forks: its lock must not be held for ever in the child.
-        with store._writer._lock:
-            child = os.fork()
-            if child == 0:
-                _in_child(store)
+        # Another thread leads while the process forks: in the child there is nobody to wait for.
+        begun, gate = threading.Event(), threading.Event()
+
+        def hold_up(raw: apsw.Connection) -> None:
+            begun.set()
+            gate.wait(timeout=60)
+
+        leader = threading.Thread(target=store._writer.outside, args=(hold_up,))
+        leader.start()
+        begun.wait(timeout=60)
+        child = os.fork()
+        if child == 0:
+            _in_child(store)
+        gate.set()
+        leader.join(timeout=60)
         assert os.waitpid(child, 0)[1] == 0
         assert store.put(samples(3, "parent"))[0][0].value == "new"
         assert store.count() == 9

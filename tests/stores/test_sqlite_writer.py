@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,22 +50,41 @@ def _noting(note: Callable[[Any], None], carry_out: Any) -> Any:
     return carry_out_and_note
 
 
+@contextmanager
+def _held_up(store: SQLiteStore) -> Iterator[None]:
+    """Let nothing be written until the block ends; what is put meanwhile queues up."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def hold_up(raw: apsw.Connection) -> None:
+        begun.set()
+        gate.wait(timeout=60)
+
+    holder = threading.Thread(target=store._writer.outside, args=(hold_up,))
+    holder.start()
+    begun.wait(timeout=60)
+    try:
+        yield
+    finally:
+        gate.set()
+        holder.join(timeout=60)
+
+
 def _together(store: SQLiteStore, works: list[Any]) -> list[Any]:
-    """Run each in a thread of its own, all queued before the first is begun; results or errors, in order."""
+    """Run each in a thread of its own, queued in this order before the first is begun; results or errors, in order."""
     results: list[Any] = [None] * len(works)
 
     def run(number: int) -> None:
         try:
             results[number] = works[number]()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             results[number] = error
 
-    with store._writer._lock:
+    with _held_up(store):
         threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
-        for thread in threads:
+        for waiting, thread in enumerate(threads, 1):
             thread.start()
-        while len(store._writer._queue) < len(works):
-            threading.Event().wait(0.001)
+            while len(store._writer._queue) < waiting:
+                threading.Event().wait(0.001)
     for thread in threads:
         thread.join(timeout=60)
     return results
@@ -166,23 +185,8 @@ def test_an_interrupt_in_one_thread_leaves_the_others_served(
 
     monkeypatch.setattr(writer, "_carry_out_hopefully", strike)
     records = samples(6)
-    answers: list[Any] = [None] * 6
-
-    def run(number: int) -> None:
-        try:
-            answers[number] = store.put([records[number]])
-        except KeyboardInterrupt:
-            answers[number] = "interrupted"
-
-    with store._writer._lock:
-        threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
-        for thread in threads:
-            thread.start()
-        while len(store._writer._queue) < 6:
-            threading.Event().wait(0.001)
-    for thread in threads:
-        thread.join(timeout=60)
-    assert answers.count("interrupted") == 1
+    answers = _together(store, [lambda record=record: store.put([record]) for record in records])
+    assert isinstance(answers[0], KeyboardInterrupt)
     assert answers.count(([Outcome.NEW], [])) == 5
     assert store.count() == 5
     assert not store._writer._queue

@@ -22,7 +22,7 @@ _MAPPED: Final = 8 * 2**30
 _WRITER_CACHE_KIB: Final = 64 * 1024
 _READER_CACHE_KIB: Final = 16 * 1024
 _IDLE_READERS: Final = 16
-_SHORTEST_NAP: Final = 0.0002
+_SHORTEST_NAP: Final = 0.0001
 _LONGEST_NAP: Final = 0.02
 _CROWDED_PATIENCE: Final = 0.2
 
@@ -30,24 +30,25 @@ SYNCHRONOUS: Final = {"full": 2, "normal": 1}
 
 
 class Patience:
-    """A busy handler: sleeps a random, growing while, until `seconds` have passed since the lock was first met.
+    """A busy handler: tries again after naps of a tenth of the time waited so far, until `seconds` have passed.
 
-    Random, because processes that poll in step starve each other.
+    The naps are random, because processes that poll in step starve each other.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._deadline = 0.0
+        self._begun = 0.0
 
     def __call__(self, attempts: int) -> bool:
         """Whether to try again; `attempts` counts from 0 for each lock."""
         now = time.monotonic()
         if attempts == 0:
-            self._deadline = now + self.seconds
-        if now >= self._deadline:
+            self._begun = now
+        waited = now - self._begun
+        if waited >= self.seconds:
             return False
-        nap = min(_SHORTEST_NAP * 1.3 ** min(attempts, 40), _LONGEST_NAP) * random.uniform(0.5, 1.5)
-        time.sleep(min(nap, max(self._deadline - now, 0)))
+        nap = min(_SHORTEST_NAP + waited / 10, _LONGEST_NAP) * random.uniform(0.5, 1.5)
+        time.sleep(min(nap, self.seconds - waited))
         return True
 
 

@@ -1,8 +1,9 @@
 """The one writing connection of this process, and the gathering of many threads' puts into one durable transaction.
 
-Who wants to write queues up. Whoever finds nobody at work leads: it carries out its own job together with all puts that
-are queued behind it, in one transaction, wakes their threads, and hands the lead on to the first that came meanwhile. No
-thread is needed for it, a lone put waits for nobody, and while one transaction reaches the disk the next one gathers.
+Who wants to write queues up. Whoever finds nobody at work leads: it carries out its own job together with all puts
+that are queued behind it, in one transaction, wakes their threads, and hands the lead on to the first that came
+meanwhile. No thread of its own is needed, a lone put waits for nobody, and while one transaction reaches the disk the
+next one gathers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Result = TypeVar("Result")
 _MOST_GATHERED: Final = 10_000
 """Records and moves in one transaction, so that nobody waits long behind others; a larger put goes alone."""
 
-_PAUSE_SHARE: Final = 0.1
+_PAUSE_SHARE: Final = 0.2
 _LONGEST_PAUSE: Final = 0.001
 """Seconds, and part of the last transaction's time, that a leader waits for those it was gathered with before."""
 
@@ -167,29 +168,26 @@ class Writer:
                 mine.wait()
             if mine.leads:
                 self._lead()
-        except BaseException:
-            self._leave(mine)
-            raise
+        finally:
+            if mine.leads or not mine.done:
+                self._leave(mine)
         if mine.error is not None:
             raise mine.error
 
     def _leave(self, mine: _Job) -> None:
-        """After an interrupt: nobody may do later what nobody waits for; and if this thread was to lead, another must."""
+        """Hand the lead on. After an interrupt, see to it that nobody does later what nobody waits for."""
         with self._mutex:
-            if mine in self._queue:
+            if not mine.done and mine in self._queue:
                 self._queue.remove(mine)
-        if mine.leads and not mine.done:
-            self._hand_on()
-
-    def _hand_on(self) -> None:
-        with self._mutex:
+            if not mine.leads:
+                return
             if self._queue:
                 self._queue[0].lead()
             else:
                 self._led = False
 
     def _lead(self) -> None:
-        """Do the first job of the queue, which is this thread's own, with the puts behind it; then another leads."""
+        """Do the first job of the queue, which is this thread's own, with the puts behind it."""
         if isinstance(self._queue[0], _Put):
             self._pause()
         with self._mutex:
@@ -204,7 +202,6 @@ class Writer:
             with self._mutex:
                 self._queue.extendleft(put for put in reversed(puts[1:]) if not put.done)
             raise
-        self._hand_on()
 
     def _gather(self, mine: _Put) -> list[_Put]:
         """The puts that are queued next to one another, up to a bound."""
