@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import click.testing
 import psutil
 import pytest
@@ -190,6 +191,19 @@ def test_the_self_test_says_what_was_caught(
     monkeypatch.setattr(self_test, "CASES", (blind,))
     assert run(["stress", "--self-test", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["all_as_expected"] is False
+
+
+def test_on_a_terminal_the_table_wraps_and_cuts_nothing_off(
+    measured: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    command._print(measured)
+    printed = click.unstyle(capsys.readouterr().out)
+    assert printed.splitlines()[0].split() == ["test", "scale", "key", "figures", "target", "verdict"]
+    assert printed.count("PASS") == 3
+    assert "…" not in printed
+    assert all(len(line) <= 70 for line in printed.splitlines()[:-1])
 
 
 def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -29,27 +30,61 @@ def context(folder: Path, *steps: Step, limit: float = 100.0, addresser: Address
     return Context(subject, WORKLOAD, Embedded(folder), folder, QUICK, SEED, Budget(steps, limit), timer, cores=2)
 
 
+# Twice of what the work takes on two cores, since something else was running.
+PACE = Pace(clock=48e-6, storing=14e-6, making=9e-6, addressing=25e-6)
+
+
 @pytest.mark.parametrize(
     ("limit", "way"),
     [
-        (1000, Way()),
-        (400, Way(every=10)),
-        (250, Way(every=10, lean=True)),
-        (100, None),
+        (640, Way()),
+        (630, Way(10)),
+        (375, Way(10)),
+        (370, Way(10, lean=True)),
+        (236, Way(10, lean=True)),
+        (230, Way(10, stored=False)),
+        (130, Way(10, stored=False)),
+        (120, None),
     ],
 )
 def test_a_large_scale_is_built_as_thoroughly_as_the_time_left_allows(
     limit: float, way: Way | None, tmp_path: Path
 ) -> None:
-    pace = Pace(entity=60e-6, storing=20e-6)
     run = context(tmp_path, Step("lookup", 10**7, 5.0), limit=limit)
-    found, lacking = ingest._affordable(run, 10**7, pace)
-    if way is None:
-        assert lacking is not None
-        assert "s are left" in lacking
-    else:
-        assert (found, lacking) == (way, None)
+    stage = Stage(10**7, WORKLOAD)
+    assert ingest._affordable(run, stage, PACE) == way
     assert len(run.budget.cuts) == (way is not None and way.every > 1)
+    if way is None or not way.stored:
+        assert "s are left" in stage.lacking
+
+
+def test_time_to_take_entities_out_of_a_given_store_is_counted_and_they_are_all_of_one_kind(tmp_path: Path) -> None:
+    found = []
+    for limit in (1270, 1250, 745, 740):
+        run = context(tmp_path, Step("lookup", 10**7, 5.0), limit=limit)
+        run.housing = Given(Location("sqlite:library.db"), WORKLOAD, tmp_path)
+        found.append(ingest._affordable(run, Stage(10**7, WORKLOAD), PACE))
+    assert found == [Way(), Way(10), Way(10), Way(10, stored=False)]
+
+
+def test_what_is_not_stored_needs_no_removal(tmp_path: Path) -> None:
+    given = Given(Location("sqlite:library.db"), WORKLOAD, tmp_path)
+    assert given.move_in(5000, stored=False).held == 0
+    assert given.leave() == []
+    assert given.move_in(6000).held == 0
+
+
+def test_where_there_is_no_time_to_store_the_addresses_are_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "LARGE", 3000)
+    monkeypatch.setattr(ingest, "_affordable", lambda run, stage, pace: Way(2, lean=True, stored=False))
+    stage, lean = Stage(4500, WORKLOAD, lacking="no time"), Workload(7, lean=True)
+    ingest.build(context(tmp_path, Step("ingest", 4500, 1.0)), stage, PACE)
+    assert (stage.location, stage.lacking, stage.addressed) == (None, "no time", 2500)
+    assert stage.digests is not None
+    assert stage.digests.read_bytes() == b"".join(bytes.fromhex(lean.record(index).address) for index in range(4500))
+    assert PACE.clock == 48e-6
 
 
 def test_what_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +94,7 @@ def test_what_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.Monk
     assert (stage.location, stage.lacking) == (None, "no disk")
     monkeypatch.setattr(Embedded, "lacks", lambda self, scale: None)
     stage = Stage(LARGE, WORKLOAD)
-    ingest.build(context(tmp_path, Step("ingest", LARGE, 1.0)), stage, Pace(1.0, 1.0))
+    ingest.build(context(tmp_path, Step("ingest", LARGE, 1.0)), stage, Pace(1.0, 0.5, 0.2, 0.2))
     assert stage.location is None
     assert "would take" in stage.lacking
     assert list(tmp_path.iterdir()) == []
@@ -76,7 +111,10 @@ def test_the_store_holds_every_entity_with_its_head_and_the_file_every_digest(tm
     assert stage.digests.read_bytes() == b"".join(bytes.fromhex(record.address) for record in records)
     assert (stage.addressed, stage.malformed) == (2500, 0)
     assert told[-1] == (2500, 2500)
-    assert pace.entity > pace.storing > 0
+    assert 0 < pace.storing < pace.clock
+    assert min(pace.making, pace.addressing) > 0
+    assert pace.predicted(Way(), 2) == pytest.approx(pace.clock)
+    assert Pace().predicted(Way(), 2) == 0
     assert stage.location is not None
     with stage.location.open() as repository:
         assert repository.store.count() == 2500
@@ -96,6 +134,7 @@ def test_a_given_store_gets_what_it_lacks_in_the_usual_way(tmp_path: Path) -> No
         assert stage.addressed == scale
     assert stage.digests is not None
     assert stage.digests.stat().st_size == 1500 * DIGEST
+    assert run.budget.owed > 0
     with location.open() as repository:
         assert repository.store.count() == 1500
     assert run.housing.leave() == []
@@ -120,6 +159,18 @@ def test_only_some_chunks_are_addressed_by_the_subject_where_time_is_short(tmp_p
     whole = digests.read_bytes()
     assert whole[2000 * DIGEST : 2001 * DIGEST].hex() == WORKLOAD.record(2000).address
     assert whole[:DIGEST].hex() == WORKLOAD.record(0).address[:12].ljust(64, "0")
+
+
+def test_a_large_scale_that_takes_longer_than_predicted_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "LARGE", 1000)
+    run = context(tmp_path, Step("ingest", 200_000, 1.0), limit=3.0)
+    stage, begun = Stage(200_000, WORKLOAD), time.monotonic()
+    ingest.build(run, stage, Pace())
+    assert time.monotonic() - begun < 10
+    assert stage.location is None
+    assert "broken off" in stage.lacking
 
 
 def test_records_that_got_lost_on_the_way_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

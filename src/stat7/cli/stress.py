@@ -98,15 +98,35 @@ def _run(settings: Settings, output: Path, as_json: bool) -> int:
 
 
 def _print(results: Results) -> None:
-    from stat7.stress.summary import COLUMNS, reasons, rows, verdict_line
+    from stat7.stress.summary import reasons, rows, verdict_line
 
-    print_table(COLUMNS, rows(results))
+    if sys.stdout.isatty():
+        _print_table(results)
+    else:
+        for row in rows(results):
+            click.echo("\t".join(row))
     for line in reasons(results):
         click.echo(line)
     run = results.run
     peak = "" if run.peak_anonymous_bytes is None else f", at most {run.peak_anonymous_bytes / 1e6:,.0f} MB of memory"
     state = "interrupted; " if run.interrupted else ""
     click.echo(f"{state}{verdict_line(results.tests)} in {run.seconds:.0f} s{peak}")
+
+
+def _print_table(results: Results) -> None:
+    """Every verdict in its colour; on a narrow terminal the figures wrap, and nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from stat7.stress.summary import COLOURS, COLUMNS, rows
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=name in ("scale", "verdict"), justify="right" if name == "scale" else "left")
+    for test, (*cells, verdict) in zip(results.tests, rows(results), strict=True):
+        table.add_row(*(Text(cell) for cell in cells), Text(verdict, style=COLOURS[test.verdict]))
+    Console().print(table)
 
 
 def _say(result: TestResult) -> None:

@@ -45,8 +45,11 @@ class Housing(Protocol):
         """Why there is no room for a scale; None if there is, or nobody can tell."""
         ...
 
-    def move_in(self, scale: int) -> Room:
-        """Room for entities 0 to `scale`. Where `apart` each scale has a store of its own, kept until the end."""
+    def move_in(self, scale: int, stored: bool = True) -> Room:
+        """Room for entities 0 to `scale`. Where `apart` each scale has a store of its own, kept until the end.
+
+        Unless `stored` only the digests will be kept there.
+        """
         ...
 
     def wrote(self, indexes: range) -> None:
@@ -71,7 +74,7 @@ class Embedded:
         """By the free disk."""
         return _lacking_disk(self.folder, scale)
 
-    def move_in(self, scale: int) -> Room:
+    def move_in(self, scale: int, stored: bool = True) -> Room:
         """A store that is to be made."""
         place = self.folder / f"scale-{scale}"
         place.mkdir()
@@ -106,9 +109,11 @@ class Given:
         path = local_path(self.location.store)
         return None if path is None else _lacking_disk(path.absolute().parent, scale - self._held)
 
-    def move_in(self, scale: int) -> Room:
+    def move_in(self, scale: int, stored: bool = True) -> Room:
         """The store, with what the smaller scales left in it."""
-        held, self._held = self._held, max(scale, self._held)
+        held = self._held
+        if stored:
+            self._held = max(scale, held)
         return Room(self.location, self._digests, held)
 
     def wrote(self, indexes: range) -> None:

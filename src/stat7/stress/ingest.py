@@ -5,7 +5,7 @@ more.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, Final
@@ -15,7 +15,7 @@ from stat7.stress.housing import Room
 from stat7.stress.results import Figure
 from stat7.stress.tasks.ingest import Fill, Generate
 from stat7.stress.tasks.loops import DIGEST
-from stat7.stress.workers import run_together
+from stat7.stress.workers import OutOfTime, Task, run_together
 
 QUIET_PER_ENTITY: Final = 100e-6
 """Seconds for each entity that the building of indexes at the end may pass without a word."""
@@ -29,23 +29,37 @@ SAMPLED: Final = 10
 LEANER: Final = 0.73
 """What storing an entity without neighbours takes, as a share of storing one with them."""
 
-_MARGIN: Final = 1.2
-
-
-@dataclass(slots=True)
-class Pace:
-    """Seconds for each entity of the largest build so far: in all, and of the process that stores, waiting left out."""
-
-    entity: float = 0.0
-    storing: float = 0.0
+_MARGIN: Final = 1.25
+"""Larger stores take longer for each entity, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a scale is built: the subject addresses one chunk in `every`, and entities may be `lean`."""
+    """How a scale is built: the subject addresses one chunk in `every`; entities may be `lean`, or not be `stored`."""
 
     every: int = 1
     lean: bool = False
+    stored: bool = True
+
+
+@dataclass(slots=True)
+class Pace:
+    """Seconds for each entity of the largest build so far: of the clock, and of processors for each part of it."""
+
+    clock: float = 0.0
+    storing: float = 0.0
+    making: float = 0.0
+    addressing: float = 0.0
+
+    def predicted(self, way: Way, cores: int) -> float:
+        """Seconds of the clock for each entity, built this way while the machine is as busy as it was."""
+        usual = self._least(Way(), cores)
+        return self._least(way, cores) * self.clock / usual if usual else 0.0
+
+    def _least(self, way: Way, cores: int) -> float:
+        """By what the one process that stores takes, or by all the work shared out among the cores."""
+        storing = self.storing * way.stored * (LEANER if way.lean else 1)
+        return max(storing, (storing + self.making + self.addressing / way.every) / cores)
 
 
 def build(context: Context, stage: Stage, pace: Pace) -> None:
@@ -54,65 +68,107 @@ def build(context: Context, stage: Stage, pace: Pace) -> None:
     Raises WorkerFailed.
     """
     context.budget.begin("ingest", stage.scale)
-    lacking, way = context.housing.lacks(stage.scale), Way()
-    if lacking is None and stage.scale >= LARGE and pace.entity:
-        way, lacking = _affordable(context, stage.scale, pace)
+    lacking = context.housing.lacks(stage.scale)
     if lacking is not None:
         stage.lacking = lacking
         return
+    way: Way | None = Way()
+    if stage.scale >= LARGE and pace.clock:
+        way = _affordable(context, stage, pace)
+    if way is None:
+        return
     stage.workload = replace(stage.workload, lean=way.lean)
-    room = context.housing.move_in(stage.scale)
+    room = context.housing.move_in(stage.scale, way.stored)
     begun = time.monotonic()
-    *generated, filled = _ingest(context, stage, room, way.every)
-    took = time.monotonic() - begun
-    count = stage.scale - room.held
-    pace.entity, pace.storing = took / count, (filled["took_ns"] - filled["waited_ns"]) / 1e9 / count
-    stage.location, stage.digests = room.location, room.digests
+    try:
+        results = _ingest(context, stage, room, way)
+    except OutOfTime:
+        stage.lacking = f"building it was broken off after {time.monotonic() - begun:,.0f} s: no time was left"
+        return
+    stage.digests = room.digests
+    generated = results[: context.cores]
     stage.malformed = sum(result["malformed"] for result in generated)
     stage.addressed = room.held + sum(result["addressed"] for result in generated)
+    if way.stored:
+        _note(stage, room, time.monotonic() - begun, results, pace)
+        if not context.housing.apart:
+            # What was put into somebody's store is taken out again, which takes about as long.
+            context.budget.owed += time.monotonic() - begun
+
+
+def _note(stage: Stage, room: Room, took: float, results: Sequence[Mapping[str, Any]], pace: Pace) -> None:
+    """Keep where the store is, and how long it took."""
+    *generated, filled = results
+    count = stage.scale - room.held
+    addressing = sum(result["addressing_cpu_ns"] for result in generated) / 1e9
+    making = sum(result["cpu_ns"] for result in generated) / 1e9 - addressing
+    pace.clock, pace.storing = took / count, filled["cpu_ns"] / 1e9 / count
+    pace.making, pace.addressing = making / count, addressing / count
+    stage.location = room.location
     stage.build = {
         "build_seconds": Figure(took, "s", 1),
         "build_per_second": Figure(count / took, "1/s", count),
     }
 
 
-def _affordable(context: Context, scale: int, pace: Pace) -> tuple[Way, str | None]:
-    """The most thorough way that fits the time left; or why none does."""
-    left = context.budget.remaining - context.budget.reserved
-    sampled = pace.storing + pace.entity / SAMPLED
-    ways = (
-        (Way(), pace.entity, ""),
-        (Way(SAMPLED), sampled, _SAMPLING),
-        (Way(SAMPLED, lean=True), sampled * LEANER, f"{_SAMPLING}, and entities have no neighbours"),
-    )
-    for way, seconds, cut in ways:
-        if _MARGIN * seconds * scale <= left:
-            context.budget.cuts += [f"ingest at {scale:,}: {cut}"] if cut else []
-            return way, None
-    needed = _MARGIN * sampled * LEANER * scale
-    return Way(), f"building it would take {needed:,.0f} s at the pace so far; {max(0, left):,.0f} s are left"
-
-
 _SAMPLING: Final = (
     f"one entity in {SAMPLED} was addressed by the program under test, the others by the harness's own template"
 )
+_WAYS: Final = (
+    (Way(), _MARGIN, ""),
+    (Way(SAMPLED), _MARGIN, _SAMPLING),
+    # What nothing but leaving it undone comes after is tried with less to spare.
+    (Way(SAMPLED, lean=True), 1.0, f"{_SAMPLING}, and entities have no neighbours"),
+    (Way(SAMPLED, stored=False), 1.0, f"{_SAMPLING}, and nothing was stored"),
+)
 
 
-def _ingest(context: Context, stage: Stage, room: Room, every: int) -> list[Mapping[str, Any]]:
-    scale, cores = stage.scale, context.cores
-    pipes = [get_context("spawn").Pipe(duplex=False) for _ in range(cores)]
+def _affordable(context: Context, stage: Stage, pace: Pace) -> Way | None:
+    """The most thorough way that fits the time left; None if none does. The stage is told what it will be lacking."""
+    left = max(0.0, context.budget.remaining - context.budget.reserved)
+    for way, margin, cut in _WAYS:
+        if way.lean and not context.housing.apart:
+            continue  # all entities of a store that grows are of one kind
+        needed = margin * pace.predicted(way, context.cores) * stage.scale
+        if not context.housing.apart:
+            needed *= 1 + way.stored
+        if needed <= left:
+            context.budget.cuts += [f"ingest at {stage.scale:,}: {cut}"] if cut else []
+            return way
+        if way.stored:
+            stage.lacking = f"building it would take {needed:,.0f} s at the pace so far; {left:,.0f} s are left"
+    return None
+
+
+def _ingest(context: Context, stage: Stage, room: Room, way: Way) -> list[Mapping[str, Any]]:
+    """Run the generators and, unless nothing is to be stored, the one that stores; their results in that order."""
+    scale, cores, count = stage.scale, context.cores, stage.scale - room.held
+    pipes = [get_context("spawn").Pipe(duplex=False) for _ in range(cores)] if way.stored else []
     with room.digests.open("ab") as file:
         file.truncate(scale * DIGEST)
-    generators = [
-        Generate(context.subject, stage.workload, room.held, scale, worker, cores, room.digests, outlet, every)
-        for worker, (_, outlet) in enumerate(pipes)
+    tasks: list[Task] = [
+        Generate(
+            context.subject,
+            stage.workload,
+            room.held,
+            scale,
+            worker,
+            cores,
+            room.digests,
+            pipes[worker][1] if way.stored else None,
+            way.every,
+        )
+        for worker in range(cores)
     ]
-    fill = Fill(room.location, room.new, tuple(inlet for inlet, _ in pipes), scale - room.held)
+    if way.stored:
+        tasks.append(Fill(room.location, room.new, tuple(inlet for inlet, _ in pipes), count))
+    done = [0] * len(tasks)
 
     def on_progress(worker: int, items: int) -> None:
-        if worker == cores:
-            context.tell(items, scale - room.held)
+        done[worker] = items
+        context.tell(min(count, done[-1] if way.stored else sum(done)), count)
 
     ends = [end for pair in pipes for end in pair]
     silence = SILENCE + scale * QUIET_PER_ENTITY
-    return run_together([*generators, fill], seconds=silence, hand_over=ends, on_progress=on_progress)
+    limit = max(1.0, context.budget.remaining) if scale >= LARGE else None
+    return run_together(tasks, seconds=silence, limit=limit, hand_over=ends, on_progress=on_progress)

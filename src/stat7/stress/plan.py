@@ -80,6 +80,8 @@ class Budget:
     def __init__(self, steps: Sequence[Step], limit: float, now: Callable[[], float] = time.monotonic) -> None:
         self.total = sum(step.seconds for step in steps)
         self.cuts: list[str] = []
+        self.owed = 0.0
+        """Seconds that tidying up will take after the last step."""
         self._left = list(steps)
         self._limit = limit
         self._now = now
@@ -92,8 +94,8 @@ class Budget:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the limit; a twentieth of it is kept back for writing and tidying."""
-        return self._limit * 0.95 - self.elapsed
+        """Seconds until the limit; a twentieth of it is kept back, and what is owed."""
+        return self._limit * 0.95 - self.elapsed - self.owed
 
     @property
     def done(self) -> float:

@@ -10,22 +10,21 @@ from stat7.stress.runner import short
 
 COLUMNS: Final = ("test", "scale", "key figures", "target", "verdict")
 
-KEY_FIGURES: Final[Mapping[str, tuple[str, ...]]] = {
-    "address": ("single_per_second", "single_mean", "single_p99", "bulk_per_second"),
-    "collisions": ("duplicates", "birthday_pairs", "birthday_expected"),
-    "memory": ("bytes_per_entity", "anonymous_bytes"),
-    "lookup": ("hit_per_second", "hit_mean", "hit_p99", "batched_hits_per_second"),
-    "concurrent": ("operations_per_second", "read_p99", "write_p99"),
-    "scaling": ("exponent", "address_exponent", "lookup_exponent"),
+KEY_FIGURES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "address": (("single_per_second", ""), ("single_mean", "mean"), ("single_p99", "p99"), ("bulk_per_second", "bulk")),
+    "collisions": (("duplicates", "found"), ("birthday_pairs", "in parts"), ("birthday_expected", "expected")),
+    "memory": (("bytes_per_entity", "each"), ("anonymous_bytes", "in all")),
+    "lookup": (
+        ("hit_per_second", ""),
+        ("hit_mean", "mean"),
+        ("hit_p99", "p99"),
+        ("batched_hits_per_second", "batched"),
+    ),
+    "concurrent": (("operations_per_second", ""), ("read_p99", "read p99"), ("write_p99", "write p99")),
+    "scaling": (("exponent", "exponent"), ("address_exponent", "address"), ("lookup_exponent", "lookup")),
 }
-KEY_TARGETS: Final[Mapping[str, str]] = {
-    "address": "single_mean",
-    "collisions": "duplicates",
-    "memory": "bytes_per_entity",
-    "lookup": "hit_mean",
-    "concurrent": "operations_per_second",
-    "scaling": "exponent",
-}
+"""The figures of each test that the table shows, and what it calls them; the first is the one whose target is shown."""
+
 COLOURS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "green",
     Verdict.FAIL: "red",
@@ -41,7 +40,7 @@ def rows(results: Results) -> list[tuple[str, str, str, str, str]]:
         (
             f"{test.name} {test.variant}".strip(),
             short(test.scale),
-            ", ".join(_figure(name, test.figures[name]) for name in KEY_FIGURES[test.name] if name in test.figures),
+            _shown(test),
             _target(test),
             test.verdict.value,
         )
@@ -66,19 +65,22 @@ def verdict_line(tests: Sequence[TestResult]) -> str:
     return ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count) or "nothing was measured"
 
 
-def _figure(name: str, figure: Figure) -> str:
-    label = name.removesuffix("_per_second").replace("_", " ")
-    return f"{label} {_value(figure)}"
+def _shown(test: TestResult) -> str:
+    return ", ".join(
+        f"{label} {_value(test.figures[name])}".strip()
+        for name, label in KEY_FIGURES[test.name]
+        if name in test.figures
+    )
 
 
 def _target(test: TestResult) -> str:
-    wanted: Target | None = next((target for target in test.target if target.figure == KEY_TARGETS[test.name]), None)
+    """The target of the first key figure, and how many there are besides."""
+    foremost, _ = KEY_FIGURES[test.name][0]
+    wanted: Target | None = next((target for target in test.target if target.figure == foremost), None)
     if wanted is None:
         return ""
-    more = len(test.target) - 1
-    label = wanted.figure.removesuffix("_per_second").replace("_", " ")
-    text = f"{label} {wanted.relation} {_value(Figure(wanted.value, wanted.unit, 0))}"
-    return f"{text} +{more}" if more else text
+    more = f" +{len(test.target) - 1}" if test.target[1:] else ""
+    return f"{wanted.relation} {_value(Figure(wanted.value, wanted.unit, 0))}{more}"
 
 
 def _value(figure: Figure) -> str:
@@ -90,6 +92,8 @@ def _value(figure: Figure) -> str:
         value, unit = value * 1000, " µs"
     if figure.unit == "B" and value >= 1e5:
         value, unit = value / 1e6, " MB"
+    if figure.unit in ("addresses", "pairs"):
+        return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
     if figure.unit == "1":
         spread = "" if figure.interval is None else f" [{figure.interval[0]:.3f}, {figure.interval[1]:.3f}]"
         return f"{value:.3f}{spread}" if value < 1000 else f"{value:,.0f}"

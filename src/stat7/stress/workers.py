@@ -7,6 +7,7 @@ per sample).
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -40,6 +41,10 @@ class WorkerFailed(Exception):
     """A worker crashed, raised or didn't answer in time; the text, one line, says which and why."""
 
 
+class OutOfTime(WorkerFailed):
+    """The workers were ended because the time they were given was over."""
+
+
 class _Group:
     """The processes of one group and the pipes to them."""
 
@@ -61,12 +66,19 @@ class _Group:
             finally:
                 theirs.close()
 
-    def collect(self, kind: str, seconds: float, on_progress: Callable[[int, int], None]) -> list[Any]:
-        """The message of this kind from every worker, in their order; fails after so many seconds of silence."""
+    def collect(
+        self, kind: str, seconds: float, on_progress: Callable[[int, int], None], until: float = math.inf
+    ) -> list[Any]:
+        """The message of this kind from every worker, in their order.
+
+        Fails after so many seconds of silence, or when the (monotonic) time `until` has come.
+        """
         answers: dict[int, Any] = {}
         while len(answers) < len(self.pipes):
             waiting = {self.pipes[index]: index for index in range(len(self.pipes)) if index not in answers}
-            ready = wait(list(waiting), timeout=seconds)
+            ready = wait(list(waiting), timeout=min(seconds, max(0.0, until - time.monotonic())))
+            if time.monotonic() >= until:
+                raise OutOfTime("the time for it is over")
             if not ready:
                 late = ", ".join(str(index + 1) for index in waiting.values())
                 raise WorkerFailed(f"worker {late} of {len(self.pipes)} gave no answer within {seconds:.0f} s")
@@ -147,23 +159,26 @@ def run_together(
     *,
     seconds: float,
     prepare_seconds: float = PREPARE_SECONDS,
+    limit: float | None = None,
     hand_over: Sequence[Connection] = (),
     on_progress: Callable[[int, int], None] = _ignore,
 ) -> list[Mapping[str, Any]]:
     """Run each task in a process of its own, all begun together, and return what they return, in order.
 
     `seconds` is the longest silence while they work (a worker that tells its progress is not silent), `prepare_seconds`
-    the same before; `on_progress` gets a worker's index and its items done. `hand_over` are ends of pipes that tasks
-    hold: closed here once the workers have them. Raises WorkerFailed. Whatever happens, no process is left behind.
+    the same before; after `limit` seconds in all they are ended, and OutOfTime is raised. `on_progress` gets a worker's
+    index and its items done. `hand_over` are ends of pipes that tasks hold: closed here once the workers have them.
+    Raises WorkerFailed. Whatever happens, no process is left behind.
     """
     group = _Group()
+    until = math.inf if limit is None else time.monotonic() + limit
     try:
         group.start(tasks)
         for end in hand_over:
             end.close()
         group.collect("ready", prepare_seconds, on_progress)
         group.begin()
-        results = group.collect("done", seconds, on_progress)
+        results = group.collect("done", seconds, on_progress, until)
         group.end()
         return results
     finally:

@@ -146,7 +146,7 @@ class SQLiteStore:
     # The whole
 
     def compact(self) -> int:
-        """Rewrite the file without free space or any trace of what was erased; needs as much free disk as it occupies.
+        """Rewrite the file without free space or any trace of what was erased; needs twice its size of free disk.
 
         Other processes may read meanwhile, but not write. Raises Unavailable if readers keep the old bytes in use.
         """

@@ -143,7 +143,7 @@ class _Mixer:
         end = clock()
         tape.add(READ, end - self.begun, end - start)
         if hashlib.sha256(document).hexdigest() != address:
-            tape.failed(ValueError(f"the bytes returned for {address} don't hash to it"))
+            tape.failed(f"the bytes returned for {address} don't hash to it")
 
     def _put(self) -> None:
         document, address = next(self.documents)
@@ -160,7 +160,7 @@ class _Mixer:
         tape.add(WRITE, end - self.begun, end - start)
         self.acknowledged.append(number)
         if found != address:
-            tape.failed(ValueError(f"put answered {found} for {address}"))
+            tape.failed(f"put answered {found} for {address}")
 
     def _note(self, error: Stat7Error) -> None:
         if isinstance(error, Unavailable | StoreFull):

@@ -62,13 +62,14 @@ class Tape:
         self.errors += 1
         self._first(error)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception | str) -> None:
         """Count an operation whose answer is wrong."""
         self.wrong += 1
         self._first(error)
 
-    def _first(self, error: Exception) -> None:
-        self.first_error = self.first_error or f"{type(error).__name__}: {error}"
+    def _first(self, error: Exception | str) -> None:
+        if not self.first_error:
+            self.first_error = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
 
     @property
     def rate(self) -> float:
@@ -130,7 +131,7 @@ def timed_hits(
         ends[count] = end - begun
         count += 1
         if sha256(document).hexdigest() != address:
-            tape.failed(ValueError(f"the bytes returned for {address} don't hash to it"))
+            tape.failed(f"the bytes returned for {address} don't hash to it")
         if drag_ns:
             drag(clock, drag_ns)
         if end - begun > limit_ns:

@@ -24,7 +24,7 @@ def measure(context: Context) -> TestResult:
     from scale to scale can't be: only addressing is judged then, and the lookups measured on the way are fitted beside.
     """
     share = context.budget.begin("scaling", context.mode.scales[-1])
-    stages = [stage for stage in context.stages if stage.digests is not None]
+    stages = [stage for stage in context.stages if stage.location is not None]
     stores = tuple((stage.location, stage.digests) for stage in stages if stage.location and stage.digests)
     in_turns = context.housing.apart and len(stores) > 1
     scales = tuple(stage.scale for stage in stages) if in_turns else context.mode.scales
