@@ -9,14 +9,14 @@ plain get reads and hashes, nothing else.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from _measure import MEGABYTE, options, report
 
 from stat7.files.base import CHUNK
 from stat7.files.local import LocalFiles
@@ -70,24 +70,26 @@ def seconds(work: Callable[[], object], expected: object) -> float:
     return spent
 
 
-def row(name: str, ours: list[float], plain: list[float]) -> str:
-    """The JSON line of one benchmark from the seconds of each turn."""
-    speeds = [round(SIZE / statistics.median(turns[1:]) / 1e6, 1) for turns in (ours, plain)]
-    ratio = statistics.median(theirs / own for own, theirs in zip(ours[1:], plain[1:], strict=True))
-    figures = {"ours": speeds[0], "baseline": speeds[1], "ratio": round(ratio, 3), "target": TARGET}
-    return json.dumps({"benchmark": name, "unit": "MB/s", **figures})
+def judge(name: str, ours: list[float], plain: list[float]) -> None:
+    """Report one benchmark from the seconds of each turn."""
+    mine, theirs = (SIZE / statistics.median(turns[1:]) / MEGABYTE for turns in (ours, plain))
+    ratio = statistics.median(other / own for own, other in zip(ours[1:], plain[1:], strict=True))
+    report(
+        name, "MB/s", ours=mine, baseline=theirs, ratio=ratio, target=TARGET, note=f"median of {len(ours) - 1} turns"
+    )
 
 
 def main() -> None:
-    """Run both rows in a folder of its own, below the first argument if there is one."""
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+    """Run both rows in a folder of its own."""
+    rounds = 5 if options(__doc__).quick else ROUNDS
+    with tempfile.TemporaryDirectory() as folder:
         source, copy = Path(folder, "source"), Path(folder, "copy")
         source.write_bytes(os.urandom(SIZE))
         store = LocalFiles(Path(folder, "store"))
         name = plain_put(source, copy)
         puts: tuple[list[float], list[float]] = ([], [])
         gets: tuple[list[float], list[float]] = ([], [])
-        for number in range(ROUNDS):
+        for number in range(rounds):
             store.delete([name])
             copy.unlink()
             turns: list[tuple[list[float], Callable[[], object], object]] = [
@@ -99,8 +101,8 @@ def main() -> None:
             order = (1, 0, 3, 2) if number % 2 else (0, 1, 2, 3)
             for taken, work, expected in (turns[at] for at in order):
                 taken.append(seconds(work, expected))
-        print(row("file put 64 MiB", *puts))
-        print(row("file get 64 MiB", *gets))
+        judge("file put 64 MiB, against plain write, fsync, rename and hashlib", *puts)
+        judge("file get 64 MiB, against plain read and hashlib", *gets)
 
 
 if __name__ == "__main__":

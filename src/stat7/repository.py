@@ -334,7 +334,7 @@ def to_record(document: Document) -> Record:
     if isinstance(document, Entity):
         return document.record
     if isinstance(document, str):
-        return normalise_json(document.encode("utf-8", "surrogatepass"))
+        return Entity.from_json(document).record
     if isinstance(document, bytes):
         return normalise_json(document)
     return normalise(document)
