@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import importlib.util
 import json
 import os
@@ -22,6 +23,7 @@ import pytest
 
 from stat7.cli import stress as command
 from stat7.cli.app import run
+from stat7.stress import results as results_module
 from stat7.stress import runner, self_test
 from stat7.stress.plan import FULL, QUICK, Mode
 from stat7.stress.results import Results, Verdict, validate
@@ -114,6 +116,19 @@ def test_an_output_folder_that_cannot_be_made_is_told_before_anything_is_measure
     assert run(["stress", "--output", str(tmp_path / "file" / "inside")]) == 2
     assert "--output" in capsys.readouterr().err
     assert asked == []
+
+
+def test_results_that_cannot_be_written_are_printed_all_the_same(
+    asked: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*given: object) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(results_module, "write", full)
+    assert run(["stress", "--output", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert "2 PASS in " in printed.out
+    assert "the results can't be written there" in printed.err
 
 
 def test_a_missing_package_is_named_with_its_remedy(
@@ -259,3 +274,10 @@ def test_secrets_in_urls_do_not_get_into_the_results(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "argv", ["stat7", "stress", "--store", "postgresql://ada:secret@host/db"])
     assert "secret" not in command._command()
     assert command._command().startswith("stat7 stress --store")
+
+
+def test_the_command_in_the_results_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["scripts/run_stress_test.py", "--full", "--output", "my results"])
+    assert command._command() == "stat7 stress --full --output 'my results'"
+    monkeypatch.setattr(sys, "argv", ["stat7"])
+    assert command._command() == "stat7 stress"

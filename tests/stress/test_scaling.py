@@ -79,3 +79,10 @@ def test_one_scale_has_no_exponent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     result = scaling.measure(context(tmp_path, SCALES[:1]))
     assert result.verdict is Verdict.NO_DATA
     assert "two or more" in result.why
+
+
+def test_a_clock_that_is_too_coarse_gives_no_exponent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, [0.0, 20e3, 20e3], [0.0, 10e3, 10e3])
+    run = context(tmp_path)
+    run.timer = Timer(0, 0, 1_000_000)
+    assert scaling.measure(run).verdict is Verdict.INVALID

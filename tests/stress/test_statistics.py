@@ -76,6 +76,13 @@ def test_the_error_over_rounds_comes_from_their_spread() -> None:
     assert fit.points == 4
 
 
+def test_a_round_in_which_the_clock_did_not_move_is_left_out() -> None:
+    fit = fit_rounds([10, 100], [[1.0, 10.0], [0.0, 10.0], [2.0, 20.0]])
+    assert fit is not None
+    assert fit.exponent == pytest.approx(1)
+    assert fit.points == 2
+
+
 def test_too_few_points_are_no_line() -> None:
     assert fit_exponent([(10, 1.0), (100, 10.0)]) is None
     assert fit_rounds([10], [[1.0], [1.0]]) is None

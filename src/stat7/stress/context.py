@@ -70,7 +70,11 @@ class Stage:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a test has measured, before it's judged. `invalid` names the check of correctness that failed, if any."""
+    """What a test has measured, before it's judged.
+
+    `invalid` names the check of correctness that failed, if any; `lacking` says why there is nothing to judge. `timed`:
+    figures depend on the clock, as they do wherever there are summaries.
+    """
 
     name: str
     scale: int
@@ -79,6 +83,7 @@ class Outcome:
     figures: dict[str, Figure] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     summaries: Sequence[Summary] = ()
+    timed: bool = False
     invalid: str | None = None
     lacking: str | None = None
     begun: float = field(default_factory=time.monotonic)
@@ -98,7 +103,7 @@ class Outcome:
             verdict = Verdict.NO_DATA if verdict is Verdict.INCONCLUSIVE else verdict
         if self.lacking is not None:
             verdict, why = Verdict.NO_DATA, self.lacking
-        if self.summaries and context.timer.too_coarse:
+        if (self.summaries or self.timed) and context.timer.too_coarse:
             step = context.timer.step_ns / 1e6
             verdict, why = Verdict.INVALID, f"timer floor: the clock moves in steps of {step:g} ms, too coarse to judge"
         if self.invalid is not None:

@@ -53,8 +53,9 @@ def fit_rounds(scales: Sequence[int], rounds: Sequence[Sequence[float]]) -> Fit 
     """The mean exponent over rounds that each measured all scales in turn, its error from the rounds' spread.
 
     Each round holds, for each scale, the time for all N. Whatever slows the machine for longer than a round moves all
-    times of the round, and none of its exponent. None for fewer than two scales or rounds.
+    times of the round, and none of its exponent. Rounds with a time of 0 are left out; None if under two are left.
     """
+    rounds = [times for times in rounds if min(times) > 0]
     if len(scales) < 2 or len(rounds) < 2:
         return None
     across = [log10(scale) for scale in scales]

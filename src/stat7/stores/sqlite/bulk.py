@@ -24,8 +24,7 @@ from stat7.stores.sqlite.schema import build_indexes, lay_out, normal_path
 _STAGE: Final = """
     CREATE TABLE stage.coordinates(key INTEGER, seq INTEGER PRIMARY KEY, segment INTEGER, realm TEXT, horizon INTEGER,
         lineage INTEGER, resonance INTEGER, velocity INTEGER, density INTEGER, entity_type TEXT, created_at INTEGER);
-    CREATE TABLE stage.links(segment INTEGER, target, key INTEGER, seq INTEGER);
-    CREATE TABLE stage.heads(id TEXT, address BLOB);"""
+    CREATE TABLE stage.links(segment INTEGER, target, key INTEGER, seq INTEGER);"""
 _COLLIDING: Final = """
     SELECT s.seq, s.key, d.address FROM stage.coordinates AS s JOIN main.coordinates AS c ON c.key = s.key
     JOIN documents AS d ON d.seq = s.seq WHERE c.seq <> s.seq ORDER BY s.seq"""
@@ -88,10 +87,9 @@ def _append(connection: apsw.Connection, batches: Iterable[Sequence[Record]]) ->
         numbered = list(enumerate(batch, seq + 1))
         seq += len(batch)
         keys = [key_of(record.address) for record in batch]
-        raw = [bytes.fromhex(record.address) for record in batch]
         connection.executemany(
             "INSERT INTO documents VALUES(?, ?, ?, ?)",
-            [(at, address, record.id, record.document) for (at, record), address in zip(numbered, raw, strict=True)],
+            [(at, bytes.fromhex(record.address), record.id, record.document) for at, record in numbered],
         )
         connection.executemany(
             "INSERT INTO stage.coordinates VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -101,8 +99,6 @@ def _append(connection: apsw.Connection, batches: Iterable[Sequence[Record]]) ->
             (*row, at) for (at, record), key in zip(numbered, keys, strict=True) for row in link_rows(record, key, at)
         ]
         connection.executemany("INSERT INTO stage.links VALUES(?, ?, ?, ?)", links)
-        heads = [(record.id, address) for record, address in zip(batch, raw, strict=True)]
-        connection.executemany("INSERT INTO stage.heads VALUES(?, ?)", heads)
 
 
 def _sort(connection: apsw.Connection) -> None:
@@ -111,7 +107,7 @@ def _sort(connection: apsw.Connection) -> None:
     if connection.changes() < fetch(connection, "SELECT count(*) FROM stage.coordinates")[0][0]:
         _separate(connection)
     fetch(connection, "INSERT INTO links SELECT segment, target, key FROM stage.links ORDER BY segment, target, key")
-    fetch(connection, "INSERT OR REPLACE INTO heads SELECT id, address FROM stage.heads ORDER BY id, rowid")
+    fetch(connection, "INSERT OR REPLACE INTO heads SELECT id, address FROM documents ORDER BY id, seq")
     fetch(connection, "INSERT INTO realms SELECT DISTINCT realm FROM main.coordinates WHERE realm IS NOT NULL")
 
 

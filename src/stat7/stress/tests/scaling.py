@@ -28,7 +28,7 @@ def measure(context: Context) -> TestResult:
     stores = tuple((stage.location, stage.digests) for stage in stages if stage.location and stage.digests)
     in_turns = context.housing.apart and len(stores) > 1
     scales = tuple(stage.scale for stage in stages) if in_turns else context.mode.scales
-    outcome = Outcome("scaling", scales[-1], CLAIM if in_turns else CLAIM_WITHOUT_STORES)
+    outcome = Outcome("scaling", scales[-1], CLAIM if in_turns else CLAIM_WITHOUT_STORES, timed=True)
     rounds = max(2, int(ROUNDS * share))
     task = InTurns(context.subject, context.workload, scales, stores if in_turns else (), rounds, PER_ROUND)
     (times,) = run_together([task], seconds=SILENCE)
