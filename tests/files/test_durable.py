@@ -12,8 +12,6 @@ from stat7.errors import ConfigError, Stat7Error, StoreFull, Unavailable
 from stat7.files import durable
 from stat7.files.durable import (
     TemporaryFile,
-    fsync_file,
-    fsync_folder,
     make_folder,
     open_regular,
     remove,
@@ -62,69 +60,6 @@ def test_a_file_in_use_on_windows_is_no_matter_of_rights() -> None:
     error = PermissionError(errno.EACCES, "The process cannot access the file")
     error.winerror = 32  # type: ignore[attr-defined,unused-ignore]
     assert type(translate(error, "folder")) is Unavailable
-
-
-def test_the_stronger_fsync_is_used_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    strong: list[int] = []
-    weak: list[int] = []
-    monkeypatch.setattr(os, "fsync", weak.append)
-    monkeypatch.setattr(durable, "_full_fsync", strong.append)
-    fsync_file(7)
-    assert (strong, weak) == ([7], [])
-
-    def unknown(descriptor: int) -> None:
-        raise OSError(errno.ENOTSUP, "not supported")
-
-    monkeypatch.setattr(durable, "_full_fsync", unknown)
-    fsync_file(8)
-    assert weak == [8]
-
-
-def test_the_stronger_fsync_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[tuple[int, int]] = []
-
-    class Fcntl:
-        """The module as macOS has it."""
-
-        F_FULLFSYNC = 51
-
-        @staticmethod
-        def fcntl(descriptor: int, command: int) -> None:
-            """Notes the call."""
-            called.append((descriptor, command))
-
-    monkeypatch.setattr(durable, "import_module", lambda name: Fcntl)
-    found = durable._find_full_fsync()
-    assert found is not None
-    found(9)
-    assert called == [(9, 51)]
-
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(durable, "import_module", missing)
-    assert durable._find_full_fsync() is None
-
-
-@pytest.mark.parametrize(("code", "known"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
-def test_a_system_that_cannot_fsync_folders_is_told_from_a_broken_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, known: bool
-) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError(code, "reason")
-
-    monkeypatch.setattr(durable, "_WINDOWS", False)
-    monkeypatch.setattr(durable, "fsync_file", fail)
-    if known:
-        assert not fsync_folder(str(tmp_path))
-    else:
-        with pytest.raises(OSError, match="reason"):
-            fsync_folder(str(tmp_path))
-
-
-def test_windows_is_not_asked_to_fsync_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "_WINDOWS", True)
-    assert not fsync_folder("missing")
 
 
 def test_making_a_folder_twice_is_harmless_but_not_over_a_file(tmp_path: Path) -> None:

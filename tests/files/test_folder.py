@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stat7 import fsync
 from stat7.address import digest
 from stat7.files import durable, folder, local
 from stat7.files.base import CHUNK
@@ -111,7 +112,7 @@ needs_folder_fsync = pytest.mark.skipif(os.name == "nt", reason="Windows has no 
 
 def _power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> Recorder:
     """Run the call in a fresh folder, from the beginning, under watch."""
-    monkeypatch.setattr(durable, "_full_fsync", None)
+    monkeypatch.setattr(fsync, "_full_fsync", None)
     recorder = Recorder(monkeypatch)
     CALLS[call](LocalFiles(tmp_path / "files"))
     return recorder
@@ -183,7 +184,7 @@ def test_a_root_that_another_process_made_is_made_safe_too(tmp_path: Path, monke
 def test_a_folder_above_that_can_not_be_read_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LocalFiles(tmp_path / "files")
     store.folder.mkdir()
-    real = durable.fsync_folder
+    real = fsync.fsync_folder
 
     def fsync_folder(path: str) -> bool:
         if path == str(tmp_path):

@@ -11,12 +11,12 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from types import TracebackType
 
 from stat7.errors import ConfigError, Stat7Error, StoreFull, Unavailable
+from stat7.fsync import fsync_file, fsync_folder
 
 TEMPORARY = "incoming-"
 """What the names of temporary files begin with."""
@@ -33,7 +33,6 @@ _WINDOWS = os.name == "nt"
 _WINDOWS_IN_USE = (32, 33)  # sharing violation, lock violation: errno calls both EACCES
 # Without O_NONBLOCK a pipe standing in place of a file would stop the reader for ever; on files it changes nothing.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_NO_FOLDER_FSYNC = _codes("EINVAL", "ENOTSUP", "EOPNOTSUPP", "EBADF", "ENOSYS")
 _NO_LINKS = _codes("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV")
 
 
@@ -64,45 +63,6 @@ def translated(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise translate(error, folder) from error
 
 
-def _find_full_fsync() -> Callable[[int], object] | None:
-    try:
-        fcntl = import_module("fcntl")
-        command = fcntl.F_FULLFSYNC
-    except (ImportError, AttributeError):
-        return None
-    return lambda descriptor: fcntl.fcntl(descriptor, command)
-
-
-# On macOS fsync stops at the drive's cache, and this goes through it.
-_full_fsync = _find_full_fsync()
-
-
-def fsync_file(descriptor: int) -> None:
-    """Bring what was written to an open file to the disk. Raises OSError."""
-    if _full_fsync is not None:
-        # Not every file system knows it; fsync is what remains there.
-        with suppress(OSError):
-            _full_fsync(descriptor)
-            return
-    os.fsync(descriptor)
-
-
-def fsync_folder(folder: str) -> bool:
-    """Bring the names in a folder to the disk; False where the system knows no such thing. Raises OSError."""
-    if _WINDOWS:
-        return False
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fsync_file(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_FSYNC:
-            raise
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
 def make_folder(folder: str) -> None:
     """Make a folder, if it is missing, inside one that exists, durably. Raises OSError."""
     try:
@@ -123,6 +83,27 @@ def remove(path: str) -> bool:
             os.unlink(path)
     except FileNotFoundError:
         return False
+    return True
+
+
+def name_first(path: str, target: str) -> bool:
+    """Name the file at `path` `target`, unless something bears that name; whether it was done. Raises OSError.
+
+    It may bear both names afterwards.
+    """
+    try:
+        if _WINDOWS:
+            os.rename(path, target)
+        else:
+            os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            return False
+        os.replace(path, target)
     return True
 
 
@@ -193,18 +174,4 @@ class TemporaryFile:
 
     def place_first(self, target: str) -> bool:
         """Give the finished file its name, unless something bears it already; returns whether it was given."""
-        try:
-            if _WINDOWS:
-                os.rename(self.path, target)
-                self.path = ""
-            else:
-                os.link(self.path, target)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if os.path.lexists(target):
-                return False
-            self.place(target)
-        return True
+        return name_first(self.path, target)

@@ -14,8 +14,9 @@ from typing import Final
 import apsw
 
 from stat7.errors import ConfigError
+from stat7.fsync import fsync_file, fsync_folder
 from stat7.record import Record
-from stat7.stores.sqlite.connection import PAGE_SIZE, Patience, connect, fetch, pragma, sync_file, sync_folder
+from stat7.stores.sqlite.connection import PAGE_SIZE, Patience, connect, fetch, pragma
 from stat7.stores.sqlite.errors import Translating
 from stat7.stores.sqlite.lookup import free_key
 from stat7.stores.sqlite.rows import coordinate_row, key_of, link_rows
@@ -45,9 +46,10 @@ def fill(path: Path | str, batches: Iterable[Sequence[Record]]) -> int:
         with Translating(name):
             with closing(connect(unfinished, Patience(0), create=True)) as connection:
                 count = _build(connection, stage, batches)
-            sync_file(unfinished)
+            with open(unfinished, "r+b") as file:
+                fsync_file(file.fileno())
             os.replace(unfinished, name)
-            sync_folder(name)
+            fsync_folder(os.path.dirname(name))
     finally:
         for left in (unfinished, stage, f"{unfinished}-wal", f"{unfinished}-shm"):
             with suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -99,6 +98,9 @@ def tune_writer(connection: apsw.Connection, sync: str, patience: Patience) -> N
     pragma(connection, "cache_size", -_WRITER_CACHE_KIB)
     pragma(connection, "mmap_size", _MAPPED)
     pragma(connection, "secure_delete", 1)
+    # On macOS the drive's cache is written out too, as fsync.py does; elsewhere these two change nothing.
+    pragma(connection, "fullfsync", 1)
+    pragma(connection, "checkpoint_fullfsync", 1)
     pragma(connection, "journal_size_limit", CHECKPOINT_PAGES * PAGE_SIZE)
     connection.set_wal_hook(Checkpointing(patience))
 
@@ -121,15 +123,25 @@ def pragma(connection: apsw.Connection, name: str, value: int | str | None = Non
 
 
 def fetch(connection: apsw.Connection, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-    """All rows of a statement, as tuples."""
-    rows: list[Any] = connection.execute(statement, values).fetchall()
+    """All rows of a statement, as tuples. Raises apsw's errors; CorruptError too where stored text can't be decoded."""
+    try:
+        rows: list[Any] = connection.execute(statement, values).fetchall()
+    except UnicodeDecodeError as error:
+        raise _undecodable(error) from error
     return rows
 
 
 def fetch_each(connection: apsw.Connection, statement: str, asked: Sequence[Sequence[Any]]) -> list[Any]:
-    """All rows of a statement carried out with each of the values in turn."""
-    rows: list[Any] = connection.executemany(statement, asked).fetchall() if asked else []
+    """All rows of a statement carried out with each of the values in turn. Raises what `fetch` raises."""
+    try:
+        rows: list[Any] = connection.executemany(statement, asked).fetchall() if asked else []
+    except UnicodeDecodeError as error:
+        raise _undecodable(error) from error
     return rows
+
+
+def _undecodable(error: UnicodeDecodeError) -> apsw.CorruptError:
+    return apsw.CorruptError(f"stored text is not UTF-8 ({error.reason})")
 
 
 class Transaction:
@@ -231,20 +243,3 @@ def keep_forever(handle: apsw.Connection | apsw.Cursor) -> None:
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
-
-
-def sync_file(path: str) -> None:
-    """Bring everything that was written to a file to the disk."""
-    with open(path, "r+b") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: str) -> None:
-    """Make the name of a new file durable, where the system can (Windows can't, and need not)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -129,6 +129,15 @@ def translated(error: apsw.Error, path: str, system_errno: int = 0) -> Stat7Erro
     return known(path, message)
 
 
+def translated_os(error: OSError, path: str) -> Stat7Error:
+    """The stat7 error for a log that couldn't be brought to the disk: what was written may be there, or not."""
+    message = error.strerror or str(error)
+    advice = "what was just written may not survive a power cut"
+    if error.errno in _NO_SPACE:
+        return StoreFull(f"no room left for {path} ({message}); {advice}: free some disk space, then write it again")
+    return Unavailable(f"writing {path} to the disk failed ({message}); {advice}: check the disk, then write it again")
+
+
 class Translating:
     """Context manager: an apsw.Error raised inside leaves as the stat7 error for `path`."""
 

@@ -20,6 +20,8 @@ from typing import Final
 import apsw
 
 from stat7.errors import ConfigError
+from stat7.fsync import fsync_folder
+from stat7.record import Notice, notice_digest
 from stat7.stores.sqlite.connection import (
     PAGE_SIZE,
     Patience,
@@ -28,12 +30,11 @@ from stat7.stores.sqlite.connection import (
     connect,
     fetch,
     pragma,
-    sync_folder,
     tune_writer,
 )
 
 APPLICATION_ID: Final = 0x53544137  # "STA7", in the header of the file
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS documents(
@@ -49,7 +50,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS heads(id TEXT PRIMARY KEY, address BLOB NOT NULL) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS notices(
         address BLOB PRIMARY KEY, key INTEGER NOT NULL, id TEXT, previous TEXT,
-        "case" TEXT NOT NULL, reason TEXT NOT NULL, withdrawn_at TEXT NOT NULL) WITHOUT ROWID""",
+        "case" TEXT NOT NULL, reason TEXT NOT NULL, withdrawn_at TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
@@ -59,7 +60,16 @@ INDEXES: Final = {
     "bare": "CREATE INDEX IF NOT EXISTS bare ON coordinates(seq) WHERE seq IS NULL",
 }
 
-MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {}
+
+def _keep_digests_of_notices(connection: apsw.Connection) -> None:
+    """Version 2: damage to a notice can be seen. Those kept before are taken to be sound."""
+    connection.execute("ALTER TABLE notices ADD COLUMN digest BLOB NOT NULL DEFAULT x''")
+    kept = fetch(connection, 'SELECT lower(hex(address)), "case", reason, withdrawn_at, id, previous FROM notices')
+    digests = [(notice_digest(Notice(*row)), bytes.fromhex(row[0])) for row in kept]
+    connection.executemany("UPDATE notices SET digest = ? WHERE address = ?", digests)
+
+
+MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {1: _keep_digests_of_notices}
 """From each older version of the schema to the next; each runs inside the one transaction of the upgrade."""
 
 
@@ -139,7 +149,7 @@ def _create(connection: apsw.Connection, path: str) -> None:
         if _version(connection, path) == 0:
             lay_out(connection)
             build_indexes(connection)
-    sync_folder(path)
+    fsync_folder(os.path.dirname(path))
 
 
 def _switch_to_wal(connection: apsw.Connection, path: str) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import apsw
 
 from stat7.address import Address
-from stat7.errors import ConfigError, Corrupt, InvalidQuery, Stat7Error
+from stat7.errors import ConfigError, Corrupt, Stat7Error
+from stat7.paging import at_least_one
 from stat7.query import Query
 from stat7.record import Notice, Record
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
@@ -49,7 +50,7 @@ class SQLiteStore:
         self.capabilities = replace(_CAPABILITIES, durable=sync == "full")
         self._translating = Translating(self.path)
         with self._translating:
-            self._writer = Writer(self.path, lambda: open_writer(self.path, sync, busy_timeout))
+            self._writer = Writer(self.path, lambda: open_writer(self.path, sync, busy_timeout), sync)
         self._readers = Readers(self.path, lambda: open_reader(self.path, busy_timeout))
         _opened.add(self)
 
@@ -81,10 +82,9 @@ class SQLiteStore:
             if len(addresses) == 1:
                 address = addresses[0]
                 try:
-                    key = int(address[:16], 16) + LOWEST_KEY
-                except ValueError:
+                    rows: Any = cursor.execute(reader.ONE, (int(address[:16], 16) + LOWEST_KEY,)).fetchall()
+                except (ValueError, OverflowError):  # no address: not hex, or with a sign
                     return {}
-                rows: Any = cursor.execute(reader.ONE, (key,)).fetchall()
                 if rows and rows[0][0].hex() == address:
                     return {address: rows[0][1]}
             return reader.get(cursor.connection, addresses)
@@ -99,7 +99,7 @@ class SQLiteStore:
 
     def find(self, query: Query, cursor: str | None, limit: int) -> Page[Match]:
         """The next matches, in the order of keys (that of addresses, save for forged collisions)."""
-        return self._read(find.find, query, cursor, _at_least_one(limit))
+        return self._read(find.find, query, cursor, at_least_one(limit))
 
     def explain(self, query: Query) -> Plan:
         """The plan that `find` takes for a first page of 100."""
@@ -107,7 +107,7 @@ class SQLiteStore:
 
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
         """Documents and notices in address order; a document that can't be read comes as b"", which fits no address."""
-        return self._read(reader.scan, cursor, _at_least_one(limit))
+        return self._read(reader.scan, cursor, at_least_one(limit))
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that a stored document names."""
@@ -115,7 +115,7 @@ class SQLiteStore:
 
     def check(self, cursor: str | None, limit: int) -> Page[Finding]:
         """Compare every index row with its document, and at last the file's own structure."""
-        return self._read(check.check, cursor, _at_least_one(limit))
+        return self._read(check.check, cursor, at_least_one(limit))
 
     def count(self) -> int:
         """Documents stored."""
@@ -133,7 +133,7 @@ class SQLiteStore:
 
     def scan_heads(self, cursor: str | None, limit: int) -> Page[tuple[str, Address]]:
         """Every head, in the order of the ids' UTF-8."""
-        return self._read(heads.walk_heads, cursor, _at_least_one(limit))
+        return self._read(heads.walk_heads, cursor, at_least_one(limit))
 
     def marks(self) -> dict[str, str]:
         """The marks that are set."""
@@ -209,12 +209,6 @@ class SQLiteStore:
     def _abandon(self) -> None:
         self._readers.abandon()
         self._writer.abandon()
-
-
-def _at_least_one(limit: int) -> int:
-    if limit < 1:
-        raise InvalidQuery("limit", f"must be at least 1, is {limit}")
-    return limit
 
 
 _opened: weakref.WeakSet[SQLiteStore] = weakref.WeakSet()

@@ -22,8 +22,9 @@ from stat7.errors import Unavailable
 from stat7.record import Record
 from stat7.stores.base import HeadMove, Outcome
 from stat7.stores.sqlite.connection import Transaction, fetch, keep_forever
-from stat7.stores.sqlite.errors import translated
+from stat7.stores.sqlite.errors import translated, translated_os
 from stat7.stores.sqlite.heads import make_first_heads, move_heads
+from stat7.stores.sqlite.log import Log
 from stat7.stores.sqlite.lookup import notices
 from stat7.stores.sqlite.put import put_new, put_records
 
@@ -97,9 +98,10 @@ class _Work(_Job):
 class Writer:
     """Serialises this process's writes to the database at `path`; the busy handler waits for other processes."""
 
-    def __init__(self, path: str, open_connection: Callable[[], apsw.Connection]) -> None:
+    def __init__(self, path: str, open_connection: Callable[[], apsw.Connection], sync: str) -> None:
         self._path = path
         self._open = open_connection
+        self._sync = sync
         # Held for moments only, to look at and change the queue and whether somebody leads.
         self._mutex = threading.Lock()
         self._queue: deque[_Job] = deque()
@@ -109,6 +111,7 @@ class Writer:
         self._gathered_before = 1
         self._seconds_before = 0.0
         self._connection: apsw.Connection | None = open_connection()
+        self._log = Log(self._connection, sync)
 
     def put(
         self, records: Sequence[Record], moves: Sequence[HeadMove], *, guarded: bool
@@ -124,7 +127,14 @@ class Writer:
 
     def outside(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Run `work`, which begins no transaction or its own, while nothing else is written by this process."""
-        mine = _Work(lambda: work(self.connection()))
+
+        def job() -> Result:
+            connection = self.connection()
+            # An erasure is durable before anybody sees it, because what follows it (a file removed) is not in the log.
+            self._log.defer(False)
+            return work(connection)
+
+        mine = _Work(job)
         self._get_done(mine)
         result: Result = mine.result
         return result
@@ -135,6 +145,7 @@ class Writer:
             raise Unavailable(f"the store {self._path} is closed; open it again")
         if self._connection is None:
             self._connection = self._open()
+            self._log = Log(self._connection, self._sync)
         return self._connection
 
     def close(self) -> None:
@@ -145,6 +156,7 @@ class Writer:
         """In a forked child: forget the parent's connection, and its threads that wait or lead."""
         if self._connection is not None:
             keep_forever(self._connection)
+        self._log.close()
         self._connection = None
         self._mutex = threading.Lock()
         self._queue = deque()
@@ -154,7 +166,9 @@ class Writer:
         self._closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._log.close()
             connection.close()
+            self._log.remove(self._path)
 
     # The queue
 
@@ -237,8 +251,12 @@ class Writer:
         """Carry out puts in one transaction; if one spoils it for all, each alone."""
         started = time.monotonic()
         try:
-            outcomes, made = self._transact(self.connection(), puts)
-        except (apsw.BusyError, Unavailable) as error:
+            connection = self.connection()
+            self._log.defer(True)
+            with self._log.turn():
+                outcomes, made = self._transact(connection, puts)
+            self._log.sync()
+        except (apsw.BusyError, Unavailable, OSError) as error:
             # Nobody's fault: alone they would only wait as long again.
             for put in puts:
                 put.finish(self._translated(error))
@@ -268,9 +286,12 @@ class Writer:
         return outcomes, made
 
     def _translated(self, error: Exception) -> Exception:
-        if not isinstance(error, apsw.Error):
+        if isinstance(error, OSError):
+            ours = translated_os(error, self._path)
+        elif isinstance(error, apsw.Error):
+            ours = translated(error, self._path, self._connection.system_errno if self._connection else 0)
+        else:
             return error
-        ours = translated(error, self._path, self._connection.system_errno if self._connection else 0)
         ours.__cause__ = error
         return ours
 
