@@ -115,6 +115,11 @@ class Notice(NamedTuple):
     previous: Address | None = None
 
 
+def notice_digest(notice: Notice) -> bytes:
+    """SHA-256 of a notice's canonical JSON, 32 bytes: kept beside it, so that damage to it is seen."""
+    return sha256(canonicalize(notice._asdict())).digest()
+
+
 Facts = tuple[
     str, str, int | None, str, int, list[str], int, int, int, int, list[Attachment], Address | None
 ]  # the members of Record after address and document

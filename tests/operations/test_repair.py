@@ -254,3 +254,42 @@ def test_a_document_whose_repair_does_not_last_stays_a_finding(replica: Reposito
             pass
 
     assert ("document", records[5].address, False) in findings(with_store(repo, Stubborn(repo.store)), replica)[1]
+
+
+def test_index_rows_are_made_anew_from_the_documents_that_are_here(repo: Repository) -> None:
+    records = fill(repo)
+    before = contents(repo)
+    damage_index(repo, records[4].address, records[4].files[0].sha256)
+    assert not findings(repo)[0].ok
+    result, found = findings(repo, repair=True)
+    assert result.ok
+    assert {(kind, repaired) for kind, _, repaired in found} == {("index", True)}
+    assert findings(repo)[1] == []
+    assert contents(repo) == before
+
+
+def test_what_needs_a_good_copy_is_left_as_it_is_without_one(repo: Repository) -> None:
+    records = fill(repo)
+    damage_document(repo, records[0].address)
+    lose_head(repo, "filed")
+    result, found = findings(repo, repair=True)
+    assert not result.ok
+    assert ("document", records[0].address, False) in found
+    assert findings(repo)[1] == found
+
+
+def test_a_head_that_is_not_found_again_after_it_was_mended_is_not_called_mended(
+    repo: Repository, replica: Repository
+) -> None:
+    fill(repo, replica)
+    lose_head(repo, "filed")
+    forgetful = with_store(repo, _Forgetful(repo.store))
+    _, found = findings(forgetful, replica)
+    assert [repaired for kind, _, repaired in found if kind == "unreferenced"] == [False]
+
+
+class _Forgetful(Intercepted):
+    """A store whose heads take moves and aren't found, as in a damaged index."""
+
+    def heads(self, ids: Sequence[str]) -> dict[str, str]:
+        return {id: address for id, address in self.inner.heads(ids).items() if id != "filed"}

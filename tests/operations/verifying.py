@@ -14,7 +14,7 @@ from tests.repositories import (
 
 
 def findings(
-    repo: Repository, repair_from: Repository | None = None
+    repo: Repository, repair_from: Repository | None = None, *, repair: bool = False
 ) -> tuple[VerifyResult, list[tuple[str, str, bool]]]:
     """The result, and kind, subject and whether repaired of each finding."""
     found: list[tuple[str, str, bool]] = []
@@ -23,7 +23,7 @@ def findings(
         assert finding.detail
         found.append((finding.kind, finding.subject, repaired))
 
-    result = verify(repo, repair_from=repair_from, on_finding=on_finding)
+    result = verify(repo, repair=repair, repair_from=repair_from, on_finding=on_finding)
     assert result.repaired == sum(repaired for _, _, repaired in found)
     assert result.notes == sum(kind in INFORMATIVE and not repaired for kind, _, repaired in found)
     assert result.findings == len(found) - result.repaired - result.notes

@@ -199,12 +199,32 @@ def test_notices_that_cant_be_found_and_documents_that_should_be_gone(store: SQL
     store.put([back])
     _damage(
         store,
-        f"INSERT INTO notices SELECT address, {int(back.address[:16], 16) - 2**63}, 'x', NULL, 'c', 'r', 't'"
+        f"INSERT INTO notices SELECT address, {int(back.address[:16], 16) - 2**63}, 'x', NULL, 'c', 'r', 't', x''"
         f" FROM documents WHERE id = '{back.id}'",
     )
-    found = {finding.subject: finding for finding in check_all(store)}
-    assert found[back.address].kind == "document"
-    assert "withdrawn" in found[back.address].detail
+    found = {finding.kind: finding for finding in check_all(store) if finding.subject == back.address}
+    assert found.keys() == {"document", "notice"}
+    assert "withdrawn" in found["document"].detail
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "reason = 'by requesT'",
+        "\"case\" = 'case 2'",
+        "withdrawn_at = '2026-02-03T04:05:06.788Z'",
+        "id = 'another'",
+        "previous = NULL",
+        "reason = x'00ff'",
+        "digest = x''",
+    ],
+)
+def test_a_notice_that_says_something_else_than_when_it_was_kept_is_found(store: SQLiteStore, damage: str) -> None:
+    gone = sample("gone")
+    store.withdraw([notice(gone.address, id=gone.id, previous="b" * 64)])
+    assert check_all(store) == []
+    _damage(store, f"UPDATE notices SET {damage}")
+    assert [(finding.kind, finding.subject) for finding in check_all(store)] == [("notice", gone.address)]
 
 
 def test_displaced_documents_that_are_not_where_they_should_be(store: SQLiteStore) -> None:

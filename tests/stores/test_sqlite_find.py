@@ -138,6 +138,7 @@ def test_in_a_small_store_a_query_is_indexed_if_an_index_could_serve_it(tmp_path
         assert store.explain(Query(realm="void")).indexed
         assert store.explain(Query(lineage=7)).indexed
         assert not store.explain(Query(velocity=0.5)).indexed
+        assert store.explain(Query(velocity=0.5)).detail.startswith("the store is so small that reading about 40 of")
         assert store.explain(Query(velocity=0)).indexed
         assert store.explain(Query()) == Plan("walk", True, 40, 40, store.explain(Query()).detail)
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import apsw
 import pytest
 
+from stat7 import disk
 from stat7.stores.base import Check
 from stat7.stores.sqlite import SQLiteStore, health
 from stat7.testing.samples import samples
@@ -26,8 +27,8 @@ def _check(store: SQLiteStore, name: str) -> Check:
 
 
 def test_a_fresh_store_is_healthy(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_LITTLE_LEFT", 0)
-    monkeypatch.setattr(health, "_TOO_LITTLE_LEFT", 0)
+    monkeypatch.setattr(disk, "LITTLE", 0)
+    monkeypatch.setattr(disk, "TOO_LITTLE", 0)
     checks = store.diagnose()
     assert [check.name for check in checks] == [
         "sqlite", "schema", "journal", "durability", "indexes", "file system", "disk", "log",
@@ -70,35 +71,6 @@ def test_a_log_that_has_grown_is_warned_of(store: SQLiteStore, monkeypatch: pyte
     assert _check(store, "log").status == "ok"
     monkeypatch.setattr(health, "CROWDED_PAGES", 1)
     assert _check(store, "log").status == "warn"
-
-
-MOUNTS = """\
-/dev/sda1 / ext4 rw 0 0
-server:/export /mnt/shared nfs4 rw 0 0
-//box/share /mnt/shared/with\\040space cifs rw 0 0
-/dev/sdb1 /mnt/over xfs rw 0 0
-tmpfs /mnt/over tmpfs rw 0 0
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/data/x.db", "ext4"),
-        ("/mnt/shared/x.db", "nfs4"),
-        ("/mnt/shared2/x.db", "ext4"),
-        ("/mnt/shared/with space/x.db", "cifs"),
-        ("/mnt/over/x.db", "tmpfs"),
-    ],
-)
-def test_the_file_system_is_that_of_the_nearest_mount(tmp_path: Path, path: str, kind: str) -> None:
-    mounts = tmp_path / "mounts"
-    mounts.write_text(MOUNTS, encoding="utf-8")
-    assert health.file_system(path, mounts) == kind
-
-
-def test_a_system_that_doesnt_tell_its_mounts_is_taken_at_its_word(tmp_path: Path) -> None:
-    assert health.file_system("/data/x.db", tmp_path / "missing") == ""
 
 
 def test_a_network_file_system_is_warned_of(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:

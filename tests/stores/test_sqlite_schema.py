@@ -13,7 +13,7 @@ import pytest
 
 from stat7.errors import ConfigError, Stat7Error, Unavailable
 from stat7.stores.sqlite import SQLiteStore, connection, schema
-from stat7.testing.samples import samples
+from stat7.testing.samples import notice, samples
 from stat7.testing.store_suite import check_all, race
 
 
@@ -135,6 +135,20 @@ def test_an_older_schema_is_brought_up_to_date_step_by_step(tmp_path: Path, monk
         assert raw.execute("SELECT x, y FROM first").fetchall() == []
 
 
+def test_notices_of_the_first_schema_get_their_digests(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with SQLiteStore(path) as store:
+        store.withdraw([notice("a" * 64, id="x")])
+    with closing(apsw.Connection(str(path))) as raw:
+        raw.execute("ALTER TABLE notices DROP COLUMN digest; PRAGMA user_version = 1").fetchall()
+    with SQLiteStore(path) as store:
+        assert check_all(store) == []
+        store.withdraw([notice("b" * 64)])
+        assert store.get(["a" * 64]) == {"a" * 64: notice("a" * 64, id="x")}
+        assert check_all(store) == []
+    assert _pragma(path, "user_version") == schema.SCHEMA_VERSION
+
+
 def test_a_migration_that_fails_leaves_the_older_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.db"
     SQLiteStore(path).close()
@@ -176,7 +190,7 @@ def test_threads_that_open_a_fresh_file_at_once_all_succeed(tmp_path: Path) -> N
 OPEN_AND_PUT = """
 import sys
 from stat7.stores.sqlite import SQLiteStore
-from stat7.testing.samples import samples
+from stat7.testing.samples import notice, samples
 record = samples(4)[int(sys.argv[2])]
 print("ready", flush=True)
 sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""The notice that stays in place of a withdrawn file, as a store of files keeps it: canonical JSON of its fields."""
+"""The notice that stays in place of a withdrawn file, as a store of files keeps it: canonical JSON with a digest."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from stat7.canonical import canonicalize, parse_canonical
 from stat7.errors import Corrupt, InvalidEntity
-from stat7.record import Notice
+from stat7.record import Notice, notice_digest
 
 
 def encode_notice(notice: Notice) -> bytes:
-    """The bytes to keep: {"address", "case", "id", "previous", "reason", "withdrawn_at"}."""
-    return canonicalize(notice._asdict())
+    """The bytes to keep: {"address", "case", "digest", "id", "previous", "reason", "withdrawn_at"}."""
+    return canonicalize({**notice._asdict(), "digest": notice_digest(notice).hex()})
 
 
 def decode_notice(data: bytes, sha256: str) -> Notice:
@@ -20,9 +20,13 @@ def decode_notice(data: bytes, sha256: str) -> Notice:
         fields = parse_canonical(data)
     except InvalidEntity:
         fields = None
+    digest = fields.pop("digest", None) if isinstance(fields, dict) else None
     if not _is_notice(fields) or fields["address"] != sha256:
         raise Corrupt(sha256, "its withdrawal notice can't be read")
-    return Notice(**fields)
+    notice = Notice(**fields)
+    if notice_digest(notice).hex() != digest:
+        raise Corrupt(sha256, "its withdrawal notice says something else than when it was kept")
+    return notice
 
 
 def _is_notice(fields: Any) -> bool:

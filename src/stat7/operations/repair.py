@@ -1,4 +1,6 @@
-"""Putting right what verify found, from another repository; whatever comes from there is checked before it is stored.
+"""Putting right what verify found: index rows from the documents here, all else from another repository.
+
+Whatever comes from there is checked before it is stored.
 
 What is withdrawn, here or there, is never brought back: what is withdrawn there is withdrawn here.
 """
@@ -11,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from stat7.address import Address
 from stat7.errors import Corrupt, Gone, InvalidEntity, NotFound
-from stat7.operations.walking import DOCUMENTS, in_batches
+from stat7.paging import DOCUMENTS, in_batches
 from stat7.record import Notice, Record, read_canonical
 from stat7.repository import Repository
 from stat7.stored import get_each, version_of
@@ -40,12 +42,16 @@ def judge(address: Address, document: bytes) -> Record | Damage:
 
 
 class Repair:
-    """Repairs `repo` from `replica`; without a replica every method does nothing and says so."""
+    """Repairs `repo` from `replica`; without a replica index rows alone, and these only if `alone`.
 
-    def __init__(self, repo: Repository, replica: Repository | None) -> None:
+    Every method that does nothing says so.
+    """
+
+    def __init__(self, repo: Repository, replica: Repository | None, *, alone: bool = False) -> None:
         self._store = repo.store
         self._files = repo.files
         self._replica = replica
+        self._mends_index = alone or replica is not None
 
     def documents(self, addresses: Collection[Address]) -> Good:
         """Replace damaged and missing documents by the replica's; returns what of them is good here now."""
@@ -62,14 +68,14 @@ class Repair:
 
     def misplaced(self, address: Address, record: Record | None) -> bool:
         """Store a good document under its own address, if it is the address beside it that was damaged."""
-        if self._replica is None or record is None:
+        if not self._mends_index or record is None:
             return False
         self._store.replace([record])
         return address not in get_each(self._store, (address,))
 
     def index(self, addresses: Collection[Address]) -> bool:
         """Make index rows anew from the good documents here, and fetch those that are missing; whether it was tried."""
-        if self._replica is None:
+        if not self._mends_index:
             return False
         for batch in in_batches(addresses, DOCUMENTS):
             held = get_each(self._store, batch)

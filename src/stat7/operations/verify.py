@@ -1,4 +1,4 @@
-"""Verify: read everything, hash it again, and check that what refers to something finds it; repair from another copy.
+"""Verify: read everything, hash it again, and check that what refers to something finds it; repair what can be.
 
 | kind | what was found | fails |
 |---|---|---|
@@ -23,7 +23,7 @@ from stat7.errors import Corrupt, Gone, NotFound
 from stat7.files.base import StoredFile
 from stat7.operations.lineages import Lineages
 from stat7.operations.repair import Damage, Repair, judge
-from stat7.operations.walking import DOCUMENTS, NAMES, walk
+from stat7.paging import DOCUMENTS, NAMES, walk
 from stat7.progress import Report, silent
 from stat7.record import Notice, Record
 from stat7.repository import Repository
@@ -63,17 +63,18 @@ class VerifyResult:
 def verify(
     repo: Repository,
     *,
+    repair: bool = False,
     repair_from: Repository | None = None,
     on_finding: OnFinding = lambda finding, repaired: None,
     report: Report = silent,
 ) -> VerifyResult:
     """Check the whole repository, in constant memory, while others may go on using it.
 
-    With `repair_from`, damaged and missing documents and files are replaced from there (each checked first), index rows
-    are made anew, and heads that are lost or point to nothing are mended. What is withdrawn, here or there, is never
-    brought back. Without it nothing is changed.
+    With `repair`, index rows are made anew from the documents that are here. With `repair_from`, damaged and missing
+    documents and files are replaced from there as well (each checked first), and heads that are lost or point to
+    nothing are mended. What is withdrawn, here or there, is never brought back. Without either nothing is changed.
     """
-    job = _Verification(repo, repair_from, on_finding, report)
+    job = _Verification(repo, Repair(repo, repair_from, alone=repair), on_finding, report)
     with Lineages(repo.store) as lineages:
         job.stage(lambda: job.check_documents(lineages))
         job.stage(job.check_index)
@@ -87,16 +88,16 @@ def verify_files(
     repo: Repository, *, on_finding: OnFinding = lambda finding, repaired: None, report: Report = silent
 ) -> VerifyResult:
     """The part of `verify` that reads every stored file whole. Nothing is changed."""
-    job = _Verification(repo, None, on_finding, report)
+    job = _Verification(repo, Repair(repo, None), on_finding, report)
     job.stage(job.check_files)
     return job.result
 
 
 class _Verification:
-    def __init__(self, repo: Repository, replica: Repository | None, on_finding: OnFinding, report: Report) -> None:
+    def __init__(self, repo: Repository, repair: Repair, on_finding: OnFinding, report: Report) -> None:
         self.store = repo.store
         self.files = repo.files
-        self.repair = Repair(repo, replica)
+        self.repair = repair
         self.report = report
         self.result = VerifyResult()
         self._on_finding = on_finding
@@ -266,7 +267,10 @@ class _Verification:
         """Give an id back the head that it lost, if possible; returns the versions that it leads to then."""
         if not self._mend_head(id, None):
             return set()
-        head = self.store.heads((id,))[id]
+        head = self.store.heads((id,)).get(id)
+        if head is None:
+            # Put right, but lost again: taken back by somebody, or written where a damaged index doesn't find it.
+            return set()
         return {head} | find_ancestors(self.store, {id: (head, {""})}).behind[id]
 
     def _missing_version(self, address: Address, previous: Address) -> None:

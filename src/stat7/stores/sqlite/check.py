@@ -7,7 +7,7 @@ documents  in the order they came: each one's row of coordinates, its entry in c
 links      every link of that segment is traced back to its document (links to files: after the last document)
 cov        every entry of the index against its row
 keys       every row of coordinates leads to a document that belongs there
-notices    what is withdrawn has its notice and no document; what is displaced is where it should be
+notices    what is withdrawn has its notice, as it was kept, and no document; what is displaced is where it should be
 database   PRAGMA quick_check
 
 Others may write meanwhile: each call judges one snapshot, so that what it finds is wrong in earnest.
@@ -23,17 +23,18 @@ from typing import Any, Final, TypeAlias
 import apsw
 import orjson
 
-from stat7.address import Address
+from stat7.address import Address, is_address
 from stat7.errors import InvalidEntity, InvalidQuery
-from stat7.record import Record, read_trusted
+from stat7.record import Notice, Record, notice_digest, read_trusted
 from stat7.stores.base import Finding, Page
 from stat7.stores.sqlite import reader
 from stat7.stores.sqlite.connection import fetch, fetch_each
-from stat7.stores.sqlite.lookup import as_json, displaced
+from stat7.stores.sqlite.lookup import as_json, displaced, notices
 from stat7.stores.sqlite.rows import (
     FILES,
     HIGHEST_KEY,
     LOWEST_KEY,
+    as_bytes,
     coordinate_row,
     key_of,
     link_rows,
@@ -51,7 +52,9 @@ _LED_AND_KEY: Final = ", ".join((*_LED, "key"))
 _LED_AND_KEY_OF_ENTRY: Final = ", ".join(f"e.{column}" for column in (*_LED, "key"))
 _AGREE: Final = " AND ".join(f"r.{column} IS e.{column}" for column in _LED)
 
-_DOCUMENTS: Final = "SELECT seq, address, id, document FROM documents WHERE seq > ? ORDER BY seq LIMIT ?"
+_DOCUMENTS: Final = f"""
+    SELECT seq, {as_bytes("address")}, id, {as_bytes("document")} FROM documents
+    WHERE seq > ? ORDER BY seq LIMIT ?"""
 _ROWS: Final = f"""
     SELECT {", ".join(f"c.{column}" for column in _COLUMNS)} FROM json_each(?) AS wanted
     CROSS JOIN coordinates AS c NOT INDEXED ON c.key = wanted.value"""
@@ -60,24 +63,30 @@ _IN_COV: Final = f"""
     WHERE {" AND ".join(f"{column} = ?" for column in _LED)} AND key = ?)"""
 _IN_LINKS: Final = "SELECT EXISTS (SELECT 1 FROM links WHERE segment = ? AND target = ? AND key = ?)"
 _LINKS: Final = """
-    SELECT l.target, l.key, c.seq, d.address, d.document FROM
-    (SELECT target, key FROM links WHERE segment = ? AND (target, key) > (?, ?) ORDER BY target, key LIMIT ?) AS l
+    SELECT l.target, l.key, d.seq, CAST(d.address AS BLOB), CAST(d.document AS BLOB) FROM
+    (SELECT target, key FROM links WHERE segment = ? AND (target, key) > (?, ?) AND typeof(key) = 'integer'
+    ORDER BY target, key LIMIT ?) AS l
     LEFT JOIN coordinates AS c NOT INDEXED ON c.key = l.key LEFT JOIN documents AS d ON d.seq = c.seq"""
 _COV: Final = f"""
-    SELECT {_LED_AND_KEY_OF_ENTRY}, {_AGREE}, d.address FROM
+    SELECT {_LED_AND_KEY_OF_ENTRY}, {_AGREE}, CAST(d.address AS BLOB) FROM
     (SELECT {_LED_AND_KEY} FROM coordinates INDEXED BY cov WHERE ({_LED_AND_KEY}) > (?, ?, ?, ?, ?, ?, ?, ?)
     ORDER BY {_LED_AND_KEY} LIMIT ?) AS e
     LEFT JOIN coordinates AS r NOT INDEXED ON r.key = e.key LEFT JOIN documents AS d ON d.seq = r.seq"""
 _KEYS: Final = """
-    SELECT c.key, d.address FROM
+    SELECT c.key, CAST(d.address AS BLOB) FROM
     (SELECT key, seq FROM coordinates NOT INDEXED WHERE key >= ? AND seq IS NOT NULL ORDER BY key LIMIT ?) AS c
     LEFT JOIN documents AS d ON d.seq = c.seq"""
 _NOTICES: Final = """
-    SELECT lower(hex(n.address)), n.key, c.key FROM (SELECT address, key FROM notices WHERE address > unhex(?)
-    ORDER BY address LIMIT ?) AS n LEFT JOIN coordinates AS c ON c.key = n.key"""
+    SELECT lower(hex(n.address)), n.key, c.key, CAST(n.digest AS BLOB) FROM
+    (SELECT address, key, digest FROM notices WHERE address > unhex(?) ORDER BY address LIMIT ?) AS n
+    LEFT JOIN coordinates AS c ON c.key = n.key"""
 _ASTRAY: Final = """
     SELECT lower(hex(p.address)) FROM displaced AS p LEFT JOIN coordinates AS c ON c.key = p.key
     LEFT JOIN documents AS d ON d.seq = c.seq WHERE d.address IS NOT p.address"""
+_MISNAMED: Final = """
+    SELECT 'a notice of key ' || key FROM notices WHERE typeof(address) <> 'blob' OR length(address) <> 32
+    UNION ALL SELECT 'a displaced document of key ' || key FROM displaced
+    WHERE typeof(address) <> 'blob' OR length(address) <> 32"""
 _CURSOR: Final = "check."
 _MOST_COMPLAINTS: Final = 100
 
@@ -280,10 +289,19 @@ def _cov(connection: apsw.Connection, limit: int, *after: Any) -> Step:
         return [Finding("index", "cov", "the index is missing; `stat7 gc --compact` builds it anew")], ["keys"]
     rows = fetch(connection, _COV, (*(after or (-1, "", 0, 0, 0, 0, 0, 0)), limit))
     detail = "an entry of the index cov is left, which is not in its row; `stat7 gc --compact` builds the index anew"
-    findings = [
-        Finding("index", prefix_of(row[7]) if row[9] is None else row[9].hex(), detail) for row in rows if not row[8]
-    ]
-    return findings, ["cov", *rows[-1][:8]] if len(rows) == limit else ["keys"]
+    findings = [Finding("index", _subject(row[7], row[9]), detail) for row in rows if not row[8]]
+    if len(rows) < limit:
+        return findings, ["keys"]
+    # An entry that damage gave other types than its columns have can't stand in a cursor.
+    sound = [row[:8] for row in rows if all(map(isinstance, row[:8], _STATES["cov"]))]
+    return findings, ["cov", *sound[-1]] if sound else ["keys"]
+
+
+def _subject(key: object, address: bytes | None) -> str:
+    """What a finding about an entry names: the address of its document, if it leads to one, else what its key says."""
+    if address is not None:
+        return address.hex()
+    return prefix_of(key) if isinstance(key, int) else f"key {key!r}"
 
 
 def _keys(connection: apsw.Connection, limit: int, first: int = LOWEST_KEY) -> Step:
@@ -311,15 +329,29 @@ def _notices(connection: apsw.Connection, limit: int, after: str = "") -> Step:
     rows = fetch(connection, _NOTICES, (after, limit))
     findings = [
         Finding("index", address, "its notice can't be found by its key")
-        for address, key, held in rows
-        if held is None or key != key_of(address)
+        for address, key, held, _ in rows
+        if held is None or not is_address(address) or key != key_of(address)
     ]
-    stored = reader.has(connection, [address for address, _, _ in rows])
+    kept = notices(connection, [row[0] for row in rows])
+    findings += [
+        Finding("notice", address, "its notice is damaged: it says something else than when it was kept")
+        for address, _, _, digest in rows
+        if not _is_sound(kept.get(address), digest)
+    ]
+    stored = reader.has(connection, [row[0] for row in rows])
     findings += [Finding("document", address, "it was withdrawn, yet its document is stored") for address in stored]
     if not after:
         astray = fetch(connection, _ASTRAY)
         findings += [Finding("index", address, "it is not where it was displaced to") for (address,) in astray]
+        findings += [Finding("index", name, "its address is damaged") for (name,) in fetch(connection, _MISNAMED)]
     return findings, ["notices", rows[-1][0]] if len(rows) == limit else ["database"]
+
+
+def _is_sound(notice: Notice | None, digest: bytes) -> bool:
+    try:
+        return notice is not None and notice_digest(notice) == digest
+    except InvalidEntity:
+        return False
 
 
 def _database(connection: apsw.Connection, limit: int) -> Step:

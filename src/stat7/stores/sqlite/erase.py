@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from stat7.address import Address
-from stat7.record import Notice, Record
+from stat7.record import Notice, Record, notice_digest
 from stat7.stores.sqlite.connection import fetch
 from stat7.stores.sqlite.lookup import Place, as_json, locate, notices
 from stat7.stores.sqlite.put import delete_links, erase_links, insert_links, put_records
@@ -18,7 +18,7 @@ _BARE: Final = """
     UPDATE coordinates SET seq = NULL, segment = NULL, realm = NULL, horizon = NULL, lineage = NULL, resonance = NULL,
     velocity = NULL, density = NULL, entity_type = NULL, created_at = NULL"""
 _HOLD_KEY: Final = "INSERT INTO coordinates(key) VALUES(?) ON CONFLICT DO NOTHING"
-_KEEP: Final = "INSERT INTO notices VALUES(?, ?, ?, ?, ?, ?, ?)"
+_KEEP: Final = "INSERT INTO notices VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def withdraw(connection: apsw.Connection, given: Sequence[Notice]) -> None:
@@ -31,10 +31,17 @@ def withdraw(connection: apsw.Connection, given: Sequence[Notice]) -> None:
         id, previous = _take_out(connection, notice.address) or (None, None)
         key = key_of(notice.address)
         connection.execute(_HOLD_KEY, (key,))
-        id = id if notice.id is None else notice.id
-        previous = previous if notice.previous is None else notice.previous
-        kept = (bytes.fromhex(notice.address), key, id, previous, notice.case, notice.reason, notice.withdrawn_at)
-        connection.execute(_KEEP, kept)
+        kept = notice._replace(
+            id=id if notice.id is None else notice.id,
+            previous=previous if notice.previous is None else notice.previous,
+        )
+        connection.execute(
+            _KEEP,
+            (
+                bytes.fromhex(kept.address), key, kept.id, kept.previous, kept.case, kept.reason, kept.withdrawn_at,
+                notice_digest(kept),
+            ),
+        )  # fmt: skip
 
 
 def discard(connection: apsw.Connection, addresses: Sequence[Address]) -> None:
@@ -63,8 +70,9 @@ def _take_out(connection: apsw.Connection, address: Address) -> tuple[str, Addre
     place = locate(connection, address)
     if place is None:
         return None
-    id, document = fetch(connection, "SELECT id, document FROM documents WHERE seq = ?", (place.seq,))[0]
-    record = read_sound(address, document)
+    kept = "SELECT CAST(id AS BLOB), CAST(document AS BLOB) FROM documents WHERE seq = ?"
+    id, document = fetch(connection, kept, (place.seq,))[0]
+    record = read_sound(address, document or b"")
     if record is None:
         # What was linked can't be told from damaged bytes: look for it.
         erase_links(connection, [(segment_of(place.seq), place.key)])
@@ -73,7 +81,7 @@ def _take_out(connection: apsw.Connection, address: Address) -> tuple[str, Addre
     connection.execute("DELETE FROM documents WHERE seq = ?", (place.seq,))
     connection.execute(f"{_BARE} WHERE key = ?", (place.key,))
     connection.execute("DELETE FROM displaced WHERE address = ?", (bytes.fromhex(address),))
-    return id, None if record is None else record.previous
+    return ((id or b"").decode("utf-8", "replace"), None) if record is None else (record.id, record.previous)
 
 
 def _overwrite(connection: apsw.Connection, record: Record, place: Place) -> None:
@@ -95,7 +103,8 @@ def _place_to_mend(connection: apsw.Connection, record: Record) -> Place | None:
     key = key_of(record.address)
     rows = fetch(
         connection,
-        "SELECT d.seq, d.address, d.document FROM coordinates AS c JOIN documents AS d ON d.seq = c.seq WHERE key = ?",
+        "SELECT d.seq, CAST(d.address AS BLOB), CAST(d.document AS BLOB) FROM coordinates AS c"
+        " JOIN documents AS d ON d.seq = c.seq WHERE key = ?",
         (key,),
     )
     for seq, address, document in rows:

@@ -26,7 +26,8 @@ Row: TypeAlias = tuple[int, bytes | None, str | None]
 
 _STOP: Final = "SELECT key FROM coordinates NOT INDEXED WHERE key >= ? ORDER BY key LIMIT 1 OFFSET ?"
 _WITH_DOCUMENTS: Final = """
-    SELECT c.key, d.address, d.id FROM ({}) AS c LEFT JOIN documents AS d ON d.seq = c.seq"""
+    SELECT c.key, CAST(d.address AS BLOB), CAST(d.id AS TEXT)
+    FROM ({}) AS c LEFT JOIN documents AS d ON d.seq = c.seq"""
 _WALK: Final = """
     SELECT key, seq FROM coordinates AS c NOT INDEXED WHERE key BETWEEN ? AND ? AND seq IS NOT NULL AND {}
     ORDER BY key LIMIT ?"""
@@ -38,7 +39,7 @@ _COV: Final = """
     WHERE c.segment IN (SELECT value FROM json_each(?)) AND {} AND key >= ? ORDER BY key LIMIT ?"""
 _COV_ROWS: Final = "SELECT c.key, c.seq FROM ({}) AS hit CROSS JOIN coordinates AS c NOT INDEXED ON c.key = hit.key"
 _LINKED: Final = """
-    SELECT c.key, c.seq FROM links AS l CROSS JOIN coordinates AS c NOT INDEXED ON c.key = l.key
+    SELECT c.key, CAST(c.seq AS INTEGER) FROM links AS l CROSS JOIN coordinates AS c NOT INDEXED ON c.key = l.key
     WHERE l.segment = ? AND l.target = ? AND l.key BETWEEN ? AND ? AND {}"""
 _COV_COUNT: Final = """
     SELECT count(*) FROM coordinates AS c INDEXED BY cov WHERE c.segment IN (SELECT value FROM json_each(?)) AND {}"""
@@ -206,18 +207,20 @@ class _Search:
         while low <= HIGHEST_KEY and len(found) < self._wanted:
             high = min(low + stretch - 1, HIGHEST_KEY)
             asked = [(at, link.target, low, high, *condition.values) for at in self._segments(link)]
-            found += sorted(fetch_each(self._connection, statement, asked))
+            found += sorted(fetch_each(self._connection, statement, asked), key=itemgetter(0))
             low, stretch = high + 1, stretch * 4
         return self._with_documents(found[: self._wanted])
 
     def _with_documents(self, found: list[tuple[int, int]]) -> list[Row]:
-        statement = "SELECT seq, address, id FROM documents WHERE seq IN (SELECT value FROM json_each(?))"
+        statement = """
+            SELECT seq, CAST(address AS BLOB), CAST(id AS TEXT) FROM documents
+            WHERE seq IN (SELECT value FROM json_each(?))"""
         rows = fetch(self._connection, statement, (as_json([seq for _, seq in found]),))
         known = {seq: (address, id) for seq, address, id in rows}
         return [(key, *known.get(seq, (None, None))) for key, seq in found]
 
     def _fetch(self, statement: str, values: tuple[Value, ...]) -> list[Row]:
-        rows: list[Row] = sorted(fetch(self._connection, statement, values))
+        rows: list[Row] = sorted(fetch(self._connection, statement, values), key=itemgetter(0))
         return rows
 
     def _detail(self, choice: Costs, indexed: bool) -> str:
@@ -229,7 +232,9 @@ class _Search:
             return f"seeks realm, horizon and lineage in the covering index and reads {rows} of its entries"
         if indexed:
             return f"reads {rows} of {self._situation.total:,} rows in key order, until the page is full"
-        return f"no index narrows this query: reads {rows} of {self._situation.total:,} rows in key order"
+        if self._situation.total <= planner.SAMPLE:
+            return f"the store is so small that reading {rows} of its {self._situation.total:,} rows is cheapest"
+        return f"no index narrows this query enough: reads {rows} of {self._situation.total:,} rows in key order"
 
 
 def _last_key(query: Query, cursor: str) -> int:

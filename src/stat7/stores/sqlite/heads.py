@@ -13,15 +13,16 @@ from stat7.stores.base import HeadMove, Page
 from stat7.stores.sqlite.connection import fetch
 from stat7.stores.sqlite.lookup import as_json
 
-_READ: Final = "SELECT h.id, h.address FROM json_each(?) AS wanted CROSS JOIN heads AS h ON h.id = wanted.value"
-_WALK: Final = "SELECT id, address FROM heads WHERE id > ? ORDER BY id LIMIT ?"
+_READ: Final = """
+    SELECT h.id, CAST(h.address AS BLOB) FROM json_each(?) AS wanted CROSS JOIN heads AS h ON h.id = wanted.value"""
+_WALK: Final = "SELECT id, CAST(address AS BLOB) FROM heads WHERE id > ? ORDER BY id LIMIT ?"
 _CURSOR: Final = "heads."
 
 
 def read_heads(connection: apsw.Connection, ids: Collection[str]) -> dict[str, Address]:
     """The current address of each id that has one."""
     if len(ids) == 1:
-        rows = fetch(connection, "SELECT id, address FROM heads WHERE id = ?", tuple(ids))
+        rows = fetch(connection, "SELECT id, CAST(address AS BLOB) FROM heads WHERE id = ?", tuple(ids))
     else:
         rows = fetch(connection, _READ, (as_json(list(ids)),))
     return {id: address.hex() for id, address in rows}

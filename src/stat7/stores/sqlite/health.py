@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
-from typing import Final
 
 import apsw
 
+from stat7.disk import MIB, NETWORK, file_system, room
 from stat7.errors import Unavailable
 from stat7.stores.base import Check
 from stat7.stores.sqlite.connection import CROWDED_PAGES, PAGE_SIZE, Transaction, fetch, pragma
 from stat7.stores.sqlite.schema import SCHEMA_VERSION, build_indexes, missing_indexes
-
-_MIB: Final = 2**20
-_LITTLE_LEFT: Final = 1024 * _MIB
-_TOO_LITTLE_LEFT: Final = 100 * _MIB
-_MOUNTS: Final = Path("/proc/self/mounts")
-_REMOTE: Final = {
-    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs", "lustre", "gpfs",
-    "beegfs", "ocfs2", "gfs2", "davfs", "virtiofs", "vboxsf", "prl_fs", "drvfs", "fuse.sshfs", "fuse.glusterfs",
-    "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.davfs2", "fuse.cephfs", "fuse.juicefs",
-}  # fmt: skip
 
 
 def size(path: str) -> int:
@@ -96,47 +84,24 @@ def _indexes(connection: apsw.Connection) -> Check:
 
 def _file_system(path: str) -> Check:
     kind = file_system(path)
-    if kind in _REMOTE:
+    if kind in NETWORK:
         text = f"the database is on {kind}: SQLite's log needs a local disk, else it may be damaged; move it there"
         return Check("file system", "warn", text)
     return Check("file system", "ok", kind or "not known on this system")
 
 
 def _space(path: str) -> Check:
-    free = shutil.disk_usage(os.path.dirname(path)).free
-    text = f"{free // _MIB:,} MiB free"
-    if free < _TOO_LITTLE_LEFT:
-        return Check("disk", "fail", f"{text}: puts will soon be refused; free some disk space")
-    if free < _LITTLE_LEFT:
-        return Check("disk", "warn", f"{text}: free some disk space before long")
-    return Check("disk", "ok", text)
+    _, status, text = room(os.path.dirname(path))
+    advice = {"fail": ": puts will soon be refused; free some disk space", "warn": ": free some disk space before long"}
+    return Check("disk", status, text + advice.get(status, ""))
 
 
 def _log(path: str) -> Check:
     length = _file_size(path + "-wal")
     if length <= CROWDED_PAGES * PAGE_SIZE * 5 // 4:
-        return Check("log", "ok", f"{length // _MIB:,} MiB")
-    text = (
-        f"the log has grown to {length // _MIB:,} MiB, because somebody keeps reading; close long reads, then compact"
-    )
+        return Check("log", "ok", f"{length // MIB:,} MiB")
+    text = f"the log has grown to {length // MIB:,} MiB, because somebody keeps reading; close long reads, then compact"
     return Check("log", "warn", text)
-
-
-def file_system(path: str, mounts: Path = _MOUNTS) -> str:
-    """The type of the file system that holds `path`, "" where the system doesn't tell (all but Linux)."""
-    try:
-        lines = mounts.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    best = kind = ""
-    for line in lines:
-        _, point, found, *_ = line.split(" ")
-        point = point.encode("latin-1", "replace").decode("unicode_escape") if "\\" in point else point
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        # Of mounts on one point the last one is on top.
-        if inside and len(point) >= len(best):
-            best, kind = point, found
-    return kind
 
 
 def _file_size(path: str) -> int:

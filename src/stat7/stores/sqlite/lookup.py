@@ -14,9 +14,11 @@ from stat7.stores.sqlite.connection import fetch
 from stat7.stores.sqlite.rows import HIGHEST_KEY, key_of
 
 _OCCUPANTS: Final = """
-    SELECT c.key, d.address FROM json_each(?) AS wanted CROSS JOIN coordinates AS c ON c.key = wanted.value
-    LEFT JOIN documents AS d ON d.seq = c.seq"""
-_ROW: Final = "SELECT c.seq, d.address FROM coordinates AS c LEFT JOIN documents AS d ON d.seq = c.seq WHERE c.key = ?"
+    SELECT c.key, CAST(d.address AS BLOB) FROM json_each(?) AS wanted
+    CROSS JOIN coordinates AS c ON c.key = wanted.value LEFT JOIN documents AS d ON d.seq = c.seq"""
+_ROW: Final = """
+    SELECT d.seq, CAST(d.address AS BLOB) FROM coordinates AS c LEFT JOIN documents AS d ON d.seq = c.seq
+    WHERE c.key = ?"""
 _FREE_ABOVE: Final = """
     SELECT key + 1 FROM coordinates AS c WHERE key >= ? AND key < ? AND NOT EXISTS
     (SELECT 1 FROM coordinates WHERE key = c.key + 1) ORDER BY key LIMIT 1"""

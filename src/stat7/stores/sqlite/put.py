@@ -12,7 +12,7 @@ from stat7.address import Address
 from stat7.record import Record
 from stat7.stores.base import Outcome
 from stat7.stores.sqlite.connection import fetch
-from stat7.stores.sqlite.lookup import free_key, locate, notices, occupants
+from stat7.stores.sqlite.lookup import as_json, free_key, locate, notices, occupants
 from stat7.stores.sqlite.rows import FILES, LinkRow, coordinate_row, key_of, link_rows, segment_of
 
 _LINKS_AT_ONCE: Final = 100
@@ -70,10 +70,12 @@ def erase_links(connection: apsw.Connection, places: Iterable[tuple[int, int]]) 
     for segment, key in places:
         by_segment.setdefault(segment, set()).add(key)
         by_segment.setdefault(FILES, set()).add(key)
+    # Left to SQLite, since a damaged target may be text that can't be read here.
     for segment, keys in by_segment.items():
-        rows = connection.execute("SELECT target, key FROM links WHERE segment = ?", (segment,))
-        dead = [(segment, target, key) for target, key in rows if key in keys]
-        delete_links(connection, dead)
+        wanted = as_json(list(keys))
+        connection.execute(
+            "DELETE FROM links WHERE segment = ? AND key IN (SELECT value FROM json_each(?))", (segment, wanted)
+        )
 
 
 def delete_links(connection: apsw.Connection, rows: Iterable[tuple[int, str | bytes, int]]) -> None:
@@ -117,7 +119,7 @@ def _put_doubtful(connection: apsw.Connection, record: Record) -> Outcome:
 
 def _clear(connection: apsw.Connection, key: int, address: Address) -> None:
     """Make a key ready that leads to no document; if it should lead to one, that was lost and its links are stale."""
-    rows = fetch(connection, "SELECT seq FROM coordinates WHERE key = ? AND seq IS NOT NULL", (key,))
+    rows = fetch(connection, "SELECT seq FROM coordinates WHERE key = ? AND typeof(seq) = 'integer'", (key,))
     erase_links(connection, [(segment_of(seq), key) for (seq,) in rows])
     connection.execute("DELETE FROM coordinates WHERE key = ?", (key,))
     # A displaced row may be left from a history in which another address held the key.

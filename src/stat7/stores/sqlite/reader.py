@@ -13,22 +13,29 @@ from stat7.record import Notice
 from stat7.stores.base import Page
 from stat7.stores.sqlite.connection import fetch
 from stat7.stores.sqlite.lookup import as_json, displaced, notices
-from stat7.stores.sqlite.rows import FILES, LOWEST_KEY, key_of, prefix_of
+from stat7.stores.sqlite.rows import FILES, LOWEST_KEY, as_bytes, key_of, prefix_of
 
 Held: TypeAlias = bytes | Notice
 
-ONE: Final = "SELECT address, document FROM documents WHERE seq = (SELECT seq FROM coordinates WHERE key = ?)"
+_BYTES: Final = f"{as_bytes('address')}, {as_bytes('document')}"
+ONE: Final = f"SELECT {_BYTES} FROM documents WHERE seq = (SELECT seq FROM coordinates WHERE key = ?)"
 """What stands under a key. A scalar subquery, since the same as a join takes twice as long."""
 
-_MANY: Final = """
-    SELECT address, document FROM documents WHERE seq IN
+_MANY: Final = f"""
+    SELECT {_BYTES} FROM documents WHERE seq IN
     (SELECT c.seq FROM json_each(?) AS wanted CROSS JOIN coordinates AS c ON c.key = wanted.value)"""
-_MANY_ADDRESSES: Final = _MANY.replace("address, document", "address, NULL", 1)
+_MANY_ADDRESSES: Final = _MANY.replace(as_bytes("document"), "NULL", 1)
 _TAKEN: Final = "SELECT c.key FROM json_each(?) AS wanted CROSS JOIN coordinates AS c ON c.key = wanted.value"
 _KEYS: Final = "SELECT key, seq FROM coordinates NOT INDEXED WHERE key >= ? AND seq IS NOT NULL ORDER BY key LIMIT ?"
-_WALK: Final = f"SELECT c.key, d.address, d.document FROM ({_KEYS}) AS c LEFT JOIN documents AS d ON d.seq = c.seq"
-_WALK_DISPLACED: Final = "SELECT lower(hex(address)) FROM displaced WHERE address > unhex(?) ORDER BY address LIMIT ?"
-_WALK_NOTICES: Final = "SELECT lower(hex(address)) FROM notices WHERE address > unhex(?) ORDER BY address LIMIT ?"
+_WALK: Final = f"""
+    SELECT c.key, {as_bytes("d.address")}, {as_bytes("d.document")}
+    FROM ({_KEYS}) AS c LEFT JOIN documents AS d ON d.seq = c.seq"""
+_WALK_DISPLACED: Final = """
+    SELECT lower(hex(address)) FROM displaced WHERE address > unhex(?) AND length(address) = 32
+    ORDER BY address LIMIT ?"""
+_WALK_NOTICES: Final = """
+    SELECT lower(hex(address)) FROM notices WHERE address > unhex(?) AND length(address) = 32
+    ORDER BY address LIMIT ?"""
 _NAMED: Final = """
     SELECT wanted.value FROM json_each(?) AS wanted WHERE EXISTS
     (SELECT 1 FROM links AS l WHERE l.segment = ? AND l.target = unhex(wanted.value))"""
@@ -104,7 +111,10 @@ def _documents(connection: apsw.Connection, statement: str, addresses: Sequence[
     """What stands under the addresses' own keys, if it is theirs."""
     try:
         keys = [int(address[:16], 16) + LOWEST_KEY for address in addresses]
+        malformed = min(keys, default=0) < LOWEST_KEY  # int takes a sign
     except ValueError:
+        malformed = True
+    if malformed:
         keys = [key_of(address) for address in addresses if is_address(address)]
     wanted = set(addresses)
     rows = fetch(connection, statement, (as_json(keys),))
@@ -149,7 +159,7 @@ def _carefully(connection: apsw.Connection, key: int, limit: int) -> Iterator[tu
 
 def readable(connection: apsw.Connection, seq: int) -> tuple[bytes | None, bytes]:
     """Address and document of number `seq`, as far as they can be read; b"" for what can't."""
-    for columns in ("address, document", "address, x''"):
+    for columns in (_BYTES, f"{as_bytes('address')}, x''"):
         try:
             for address, document in fetch(connection, f"SELECT {columns} FROM documents WHERE seq = ?", (seq,)):
                 return address, document

@@ -68,3 +68,8 @@ def link_rows(record: Record, key: int, seq: int) -> list[LinkRow]:
 def read_sound(address: Address, document: bytes) -> Record | None:
     """The record of a stored document, None if its bytes are not those that were stored."""
     return read_trusted(address, document) if digest(document) == address else None
+
+
+def as_bytes(column: str) -> str:
+    """SQL for a column of bytes that yields bytes whatever damage made of it: of text its bytes, of nothing b""."""
+    return f"CAST(ifnull({column}, x'') AS BLOB)"
