@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stat7 import registry
 from stat7.errors import ConfigError
 from stat7.files.local import LocalFiles
 from stat7.files.memory import MemoryFiles
 from stat7.query import Query
 from stat7.registry import (
+    STORES,
     LocalFilesConfig,
+    Location,
     MemoryConfig,
     MemoryFilesConfig,
     SQLiteConfig,
     anchored,
     configure_files,
     configure_store,
+    files_beside,
     local_path,
     open_files,
     open_store,
@@ -110,7 +115,7 @@ def test_file_urls_of_other_programs_are_understood() -> None:
         ("", "not a URL"),
         (":", "not a URL"),
         ("C:\\x\\y.db", "is a path; write sqlite:C:\\x\\y.db"),
-        ("postgres:x", "unknown scheme postgres: there are these stores of entities: memory:, sqlite:library.db"),
+        ("mongodb:x", "unknown scheme mongodb: there are these stores of entities: memory:, sqlite:library.db"),
         ("file:library-files", "unknown scheme file"),
         ("sqlite:", "sqlite: lacks a path; write sqlite:library.db"),
         ("sqlite: ", "lacks a path"),
@@ -151,10 +156,11 @@ SECRET = "hunter2"
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://ada:{SECRET}@host:5432/db",
+        f"postgresql://ada:{SECRET}@host:5432/db?unknown=1",
+        f"postgresql://ada:a?pool={SECRET}@host:5432/db",
         f"postgresql://ada:a@b{SECRET}@host/db",
         f"postgresql://ada:a/b?{SECRET}@host/db",
-        f"postgresql://ada:a#{SECRET}@host/db?sslmode=require",
+        f"postgresql://ada:a#{SECRET}@host/db?sslmode=require&unknown=1",
         f"redis://:{SECRET}@host",
         f"https://{SECRET}@host/path",
         f"postgresql:ada:{SECRET}@host/db",
@@ -212,6 +218,42 @@ def test_anchoring_leaves_other_urls_alone(tmp_path: Path) -> None:
     for url in ("memory:", "memory:name", "s3://bucket/x", f"sqlite:{tmp_path / 'x.db'}"):
         assert anchored(url, tmp_path / "elsewhere") == url
     assert local_path("memory:name") is None
+
+
+@pytest.mark.parametrize(
+    ("store", "files"),
+    [
+        ("sqlite:library.db", "file:library-files"),
+        ("sqlite:library.bak", "file:library.bak-files"),
+        ("sqlite:a/library.db?sync=normal", f"file:{Path('a') / 'library-files'}"),
+        ("SQLite:a%20b.db", "file:a b-files"),
+        ("sqlite:50%25de.db", "file:50%25de-files"),
+        ("sqlite:what%3F.db", "file:what%3F-files"),
+        ("memory:", "memory:"),
+        ("memory:a%20name", "memory:a%20name"),
+    ],
+)
+def test_files_are_kept_beside_their_store(store: str, files: str) -> None:
+    assert files_beside(store) == files
+
+
+def test_where_no_rule_says_where_files_are_they_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = {**STORES, "elsewhere": _Elsewhere}
+    monkeypatch.setattr(registry, "STORES", elsewhere)
+    assert "elsewhere://***@host: it doesn't say where its files are; name them too: --files URL" in _refusal(
+        files_beside, "elsewhere://ada:secret@host"
+    )
+    assert "unknown scheme" in _refusal(files_beside, "nonsense:x")
+    assert "lacks a path" in _refusal(files_beside, "sqlite:")
+
+
+class _Elsewhere(SQLiteConfig):
+    """A store that is no file of this machine."""
+
+    @classmethod
+    def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
+        """From any place."""
+        return cls(Path(location.place))
 
 
 def test_a_missing_package_is_named() -> None:

@@ -110,6 +110,20 @@ def test_import_from_standard_input_and_export_round_trip(run: Run, tmp_path: Pa
     assert len(run("export", "-o", "-", "--lineage", "..4").lines) == 5
 
 
+def test_digest_diff_names_what_only_one_store_has(run: Run) -> None:
+    address = run("put", "-", stdin=as_json()).text.strip()
+    one, other = "sqlite:stat7.db", "sqlite:backup.db"
+    assert run("copy", one, other).code == 0
+    same = run("digest", "--diff", one, other)
+    assert (same.code, same.out, same.err.strip()) == (0, b"", "no difference")
+    run("withdraw", address, "--case", "c", "--reason", "r")
+    done = run("digest", "--diff", one, other)
+    assert (done.code, done.text) == (1, f"+ E {address}\n- W {address}\n")
+    assert done.err.strip() == "2 lines differ"
+    for refused in (("--lines",), ("--json",), ("--store", one)):
+        assert run("digest", "--diff", one, other, *refused).code == 2
+
+
 def test_digest_lines_hash_to_the_combined_digest(run: Run) -> None:
     run("import", "entities", "-", stdin=ndjson(7))
     lines = run("digest", "--lines").out

@@ -23,6 +23,7 @@ import pytest
 
 from stat7.cli import stress as command
 from stat7.cli.app import run
+from stat7.cli.output import progress
 from stat7.stress import results as results_module
 from stat7.stress import runner, self_test
 from stat7.stress.plan import FULL, QUICK, Mode
@@ -240,7 +241,7 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with command._progress() as report:
+    with progress(staged=False) as report:
         report("address, 10K", 3, 50)
     assert "address, 10K" in terminal.written
 

@@ -173,6 +173,8 @@ def test_rules_of_times(tmp_path: Path, rule: str, reason: str) -> None:
         ("format = 3", "format: 3 is not one of"),
         ('encoding = "utf-99"', "encoding: 'utf-99' is not a known text encoding"),
         ('encoding = "hex"', "encoding: 'hex' is not a known text encoding"),
+        ('encoding = "undefined"', "encoding: 'undefined' is not a known text encoding"),
+        ('encoding = "utf-8\\u0000"', "encoding: 'utf-8\\x00' is not a known text encoding"),
         ("encoding = 8", "encoding: must be a text"),
         ('delimiter = ""', "delimiter: must be one character"),
         ('delimiter = "::"', "delimiter: must be one character"),

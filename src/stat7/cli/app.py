@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 import click
 
 from stat7 import __version__
+from stat7.cli.output import plain
 from stat7.errors import (
     ConfigError,
     Conflict,
@@ -23,6 +27,7 @@ from stat7.errors import (
     Unavailable,
     Unsupported,
 )
+from stat7.registry import DEFAULT_STORE, files_beside
 
 OK: Final = 0
 BAD_INPUT: Final = 1
@@ -45,6 +50,8 @@ EXIT_CODES: Final[dict[type[Stat7Error], int]] = {
     Unavailable: UNAVAILABLE,
     StoreFull: UNAVAILABLE,
 }
+
+_FULL: Final = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 # Command: (module under stat7.cli, attribute, one line for `stat7 --help`). The order is that of the help.
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
@@ -94,27 +101,32 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
+HELP: Final = f"""stat7 keeps entities and files under the SHA-256 of their bytes, with seven queryable coordinates.
+
+\b
+First steps:
+  stat7 init                             choose where things are kept
+  stat7 import files ~/Pictures          one entity per file, found by meaning
+  stat7 find --realm data --density 0.5..
+  stat7 get ADDRESS --raw | sha256sum    prints ADDRESS
+  stat7 stress --quick                   how far does this machine go?
+
+The store comes from --store, else STAT7_STORE, else the nearest stat7.toml, else {DEFAULT_STORE}. Its files come from
+--files, STAT7_FILES or that stat7.toml, else they are beside the store ({files_beside(DEFAULT_STORE)}); what was named
+for another store doesn't count. `stat7 doctor` shows both. `stat7 COMMAND --help` has examples.
+"""
+
+
 @click.command(
     cls=LazyGroup,
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 ok, 1 bad input or failed check, 2 usage, 3 not found or gone, 4 conflict, 5 corrupt, "
     "6 unavailable or full, 7 stress undecided, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="stat7")
 def cli() -> None:
-    """stat7 keeps entities and files under the SHA-256 of their bytes, with seven queryable coordinates.
-
-    \b
-    First steps:
-      stat7 init                             choose where things are kept
-      stat7 import files ~/Pictures          one entity per file, found by meaning
-      stat7 find --realm data --density 0.5..
-      stat7 get ADDRESS --raw | sha256sum    prints ADDRESS
-      stat7 stress --quick                   how far does this machine go?
-
-    The store comes from --store, else STAT7_STORE, else the nearest stat7.toml, else sqlite:stat7.db; files likewise
-    (--files, STAT7_FILES, file:stat7-files). `stat7 COMMAND --help` has examples.
-    """
+    """The group of all commands."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,9 +136,22 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    _prepare_streams()
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader (head, less) has what it wanted.
+        _settle_output()
+        return OK
+    except OSError as error:
+        return _system_failed(error)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(arguments, prog_name="stat7", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return OK
@@ -139,13 +164,44 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted; whatever was in progress can be run again")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     return code if isinstance(code, int) else OK
 
 
+def _prepare_streams() -> None:
+    """The same text on every system: UTF-8 also in a pipe on Windows, and what can't be written escaped.
+
+    A stream that was closed before the start gets a descriptor that fails in use: the next file to be opened, the
+    store perhaps, would get its number, and be written to. What nobody can read about is lost.
+    """
+    for name, mode, flags in (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _system_failed(error: OSError) -> int:
+    """Tell of an OSError that a command met in reading or writing by itself; the stores have errors of their own."""
+    _settle_output()
+    unnamed = "the current folder" if error.errno == errno.ENOENT else "standard input or output"
+    full = error.errno in _FULL
+    advice = "; free some space and run this again" if full else ""
+    _complain(f"{error.filename or unnamed}: {error.strerror or error}{advice}")
+    return UNAVAILABLE if full else USAGE
+
+
+def _settle_output() -> None:
+    """Write out what waits on standard output; if that fails drop it, so that the interpreter needn't try at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _complain(text: str) -> None:
-    line = " ".join(text.splitlines())
-    click.echo(f"{click.style('stat7:', fg='red', bold=True)} {line}", err=True)
+    line = plain(" ".join(text.splitlines()))
+    with suppress(OSError):  # where standard error fails too, the exit code is left to tell
+        click.echo(f"{click.style('stat7:', fg='red', bold=True)} {line}", err=True)

@@ -1,31 +1,71 @@
-"""Which repository a command works on: options, environment, the nearest stat7.toml, defaults."""
+"""Which repository a command works on: options, environment, the nearest stat7.toml, the default."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
+from stat7.cli.output import note, plain
 from stat7.errors import ConfigError
+from stat7.registry import DEFAULT_STORE, PAIR, anchored, files_beside, local_path, redact, split_pair
 
 if TYPE_CHECKING:
     from stat7.repository import Repository
 
 FILE_NAME: Final = "stat7.toml"
-DEFAULTS: Final = {"store": "sqlite:stat7.db", "files": "file:stat7-files"}
-ENVIRONMENT: Final = {"store": "STAT7_STORE", "files": "STAT7_FILES"}
+ENVIRONMENT: Final = {
+    "store": "STAT7_STORE",
+    "files": "STAT7_FILES",
+    "cache": "STAT7_CACHE",
+    "replica": "STAT7_REPLICA",
+}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class Places(NamedTuple):
+    """Where a repository is: the URLs of its store and files, and what named each of them, in a few words."""
+
+    store: str
+    files: str
+    store_from: str
+    files_from: str
+
+    def shown(self) -> dict[str, str]:
+        """For people and JSON: credentials hidden, paths in full."""
+        here = Path.cwd()
+        urls = {"store": redact(anchored(self.store, here)), "files": redact(anchored(self.files, here))}
+        return {**urls, "store_from": self.store_from, "files_from": self.files_from}
+
+
+class Extras(NamedTuple):
+    """What stands around a repository: the URLs of its cache and of the copy that it is mended from, empty if none."""
+
+    cache: str = ""
+    replica: str = ""
+
+    def shown(self) -> dict[str, str]:
+        """For people and JSON: credentials hidden; only what there is."""
+        return {name: redact(url) for name, url in self._asdict().items() if url}
+
+
+NO_EXTRAS: Final = Extras()
+
+
 def repository_options(function: Function) -> Function:
-    """Give a command --store and --files."""
+    """Give a command --store and --files, and --cache and --replica, which `find_extras` finds."""
+    for name, metavar, text in (
+        ("replica", "STORE[,FILES]", "Another copy, from which damage is mended as it is read."),
+        ("cache", "URL", "Where documents are cached, e.g. redis://localhost:6379/0."),
+    ):
+        add = click.option(f"--{name}", metavar=metavar, help=text, expose_value=False, callback=_remember)
+        function = add(function)
     files = click.option("--files", metavar="URL", help="Where files are kept, e.g. file:library-files.")
     store = click.option("--store", metavar="URL", help="Where entities are kept, e.g. sqlite:library.db.")
     return store(files(function))
@@ -33,75 +73,118 @@ def repository_options(function: Function) -> Function:
 
 def open_repository(store: str | None, files: str | None, *, create: bool = False) -> Repository:
     """The repository that a command works on. Unless `create`, a local store that doesn't exist is a ConfigError."""
-    from stat7.opening import open as open_urls
-
-    settings = find_settings()
-    store_url = store or settings["store"]
-    files_url = files or settings["files"]
-    if not create:
-        _must_exist(store_url)
-    return open_urls(store_url, files=files_url)
+    return open_places(find_places(store, files), find_extras(store), create=create)
 
 
 def open_pair(text: str, *, create: bool = False) -> Repository:
-    """A repository from `STORE` or `STORE,FILES`; without FILES `sqlite:X.db` goes with `file:X-files` beside it."""
+    """A repository from `STORE` or `STORE,FILES`; without FILES they are the ones beside the store."""
+    return open_places(Places(*split_pair(text), "", ""), create=create)
+
+
+def open_places(places: Places, extras: Extras = NO_EXTRAS, *, create: bool = False) -> Repository:
+    """Open a repository. Unless `create`, a local store that doesn't exist is a ConfigError."""
     from stat7.opening import open as open_urls
 
-    store, files = split_pair(text)
-    if not create:
-        _must_exist(store)
-    return open_urls(store, files=files)
+    path = local_path(places.store)
+    if not create and path is not None and not path.exists():
+        origin = f" (from {places.store_from})" if places.store_from else ""
+        raise ConfigError(f"there is no store at {path}{origin}; make one with `stat7 init`, or name it with --store")
+    return open_urls(places.store, files=places.files, cache=extras.cache or None, replica=extras.replica or None)
 
 
-def split_pair(text: str) -> tuple[str, str]:
-    """The URLs of store and files in `STORE,FILES`, or in `STORE` alone by the rule of `open_pair`."""
-    parts = re.split(r",(?=[a-z][a-z0-9+]*:)", text)
-    if len(parts) == 2:
-        return parts[0], parts[1]
-    if len(parts) > 2:
-        raise ConfigError(f"{text!r} is not STORE or STORE,FILES")
-    from stat7.registry import anchored, local_path
+def find_places(store: str | None, files: str | None) -> Places:
+    """The store that is named first among the options, the environment, the nearest stat7.toml and the default.
 
-    path = local_path(text)
-    if path is None:
-        return text, "memory:"
-    return text, anchored(f"file:{quote(path.stem)}-files", path.absolute().parent)
+    Its files are those that are named in the same place or an earlier one, else the files beside it: files that were
+    named for one store are never taken for those of another. Raises ConfigError.
+    """
+    named, origin = "", ""
+    for place in _in_order(store, files):
+        if not named:
+            named, origin = place.files, place.files_from
+        if place.store:
+            break
+    if not named:
+        named, origin = files_beside(place.store), "beside the store"
+    return Places(place.store, named, place.store_from, origin)
 
 
-def find_settings() -> dict[str, str]:
-    """URLs of store and files from the environment, else the nearest stat7.toml, else the defaults."""
-    settings = dict(DEFAULTS)
+def find_extras(store: str | None) -> Extras:
+    """Cache and replica of the store that `find_places` finds: like its files, each is what is named in the same place
+    as the store or in an earlier one. Raises ConfigError.
+    """
+    found = Extras()
+    for names_store, named in _extras_in_order(store):
+        found = Extras(*(first or then for first, then in zip(found, named, strict=True)))
+        if names_store:
+            break
+    return found
+
+
+def chosen_extras() -> Extras:
+    """What the options --cache and --replica of the running command say."""
+    context = click.get_current_context(silent=True)
+    options = context.meta if context is not None else {}
+    return Extras(*(options.get(f"{__name__}.{name}") or "" for name in Extras._fields))
+
+
+def _extras_in_order(store: str | None) -> Iterator[tuple[bool, Extras]]:
+    """Whether each place names a store, and what it names besides."""
+    yield bool(store), chosen_extras()
+    given = {name: os.environ.get(variable, "") for name, variable in ENVIRONMENT.items()}
+    yield bool(given["store"]), Extras(given["cache"], given["replica"])
+    path = nearest_file(Path.cwd(), aloud=False)
+    settings = read_file(path) if path is not None else {}
+    yield True, Extras(settings.get("cache", ""), settings.get("replica", ""))
+
+
+def _remember(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """Keep an option where `find_extras` looks, so that not every command has to hand it on."""
+    context.meta[f"{__name__}.{option.name}"] = value
+
+
+def _in_order(store: str | None, files: str | None) -> Iterator[Places]:
+    """What each place names, empty texts where it names nothing."""
+    yield Places(store or "", files or "", "--store", "--files")
+    names = ENVIRONMENT["store"], ENVIRONMENT["files"]
+    yield Places(os.environ.get(names[0], ""), os.environ.get(names[1], ""), *names)
     path = nearest_file(Path.cwd())
     if path is not None:
-        settings |= read_file(path)
-    for name, variable in ENVIRONMENT.items():
-        if os.environ.get(variable):
-            settings[name] = os.environ[variable]
-    return settings
+        settings = read_file(path)
+        yield Places(settings["store"], settings.get("files", ""), str(path), str(path))
+    yield Places(DEFAULT_STORE, "", "default", "")
 
 
-def nearest_file(folder: Path) -> Path | None:
-    """The stat7.toml in this folder or the nearest one above."""
-    return next((path for here in (folder, *folder.parents) if (path := here / FILE_NAME).is_file()), None)
+def nearest_file(folder: Path, *, aloud: bool = True) -> Path | None:
+    """The stat7.toml in this folder or the nearest one above; one that another user made is passed over, aloud."""
+    for here in (folder, *folder.parents):
+        path = here / FILE_NAME
+        if os.path.isfile(path):  # False also where a folder above may not be looked into
+            if _is_trusted(path):
+                return path
+            if aloud:
+                whose = "is ignored, since it belongs to another user; name the store with --store"
+                note(f"stat7: {plain(str(path))} {whose}")
+    return None
 
 
 def read_file(path: Path) -> dict[str, str]:
-    """The settings in a stat7.toml; paths are relative to its folder. Raises ConfigError naming file and key."""
+    """The settings in a stat7.toml, always with a store; paths start at its folder. ConfigError names file and key."""
     try:
         given = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     for name, value in given.items():
-        if name not in DEFAULTS or not isinstance(value, str):
-            raise ConfigError(f"{path}: {name}: expected one of {', '.join(DEFAULTS)}, each a URL in quotes")
-    from stat7.registry import anchored
+        if name not in ENVIRONMENT or not isinstance(value, str):
+            raise ConfigError(f"{path}: {name}: expected one of {', '.join(ENVIRONMENT)}, each a URL in quotes")
+    if "store" not in given:
+        raise ConfigError(f'{path}: store: missing; write store = "{DEFAULT_STORE}"')
+    urls = {name: re.split(PAIR, url) if name == "replica" else [url] for name, url in given.items()}
+    return {name: ",".join(anchored(url, path.parent) for url in parts) for name, parts in urls.items()}
 
-    return {name: anchored(url, path.parent) for name, url in given.items()}
 
-
-def _must_exist(url: str) -> None:
-    from stat7.registry import local_path
-
-    path = local_path(url)
-    if path is not None and not path.exists():
-        raise ConfigError(f"there is no store at {path}; make one with `stat7 init`, or name it with --store")
+def _is_trusted(path: Path) -> bool:
+    """Whether the file, and the link to it if there is one, belong to this user or to the system's administrator."""
+    if not hasattr(os, "getuid"):
+        return True
+    return {path.stat().st_uid, path.lstat().st_uid} <= {os.getuid(), 0}

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stat7.cli.config import open_repository, repository_options
-from stat7.cli.output import plain, print_json, print_table
+from stat7.cli.output import plain, print_document, print_json, print_table, to_json
 
 
 @click.command()
@@ -75,9 +75,9 @@ def get(address: str | None, id: str | None, raw: bool, as_json: bool, store: st
     if raw:
         sys.stdout.buffer.write(document)
     elif as_json:
-        sys.stdout.buffer.write(document + b"\n")
+        print_document(document)
     else:
-        click.echo(json.dumps(json.loads(document), indent=2, ensure_ascii=not _unicode_output()))
+        click.echo(to_json(json.loads(document), indent=2))
 
 
 @click.command()
@@ -116,7 +116,10 @@ def history(id: str, as_json: bool, store: str | None, files: str | None) -> Non
         versions = repo.history(id)
         if as_json:
             for version in versions:
-                click.echo(version.canonical if isinstance(version, Entity) else json.dumps(version._asdict()))
+                if isinstance(version, Entity):
+                    print_document(version.canonical)
+                else:
+                    print_json(version._asdict())
             return
         rows = (
             (version.address, version.created_at or "-", version.entity_type)
@@ -179,7 +182,3 @@ def read_document(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise click.UsageError(f"can't read {plain(str(path))}: {error.strerror}") from None
-
-
-def _unicode_output() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

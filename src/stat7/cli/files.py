@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
 from stat7.cli.config import open_repository, repository_options
 from stat7.cli.output import plain, print_json
+from stat7.cli.writing import new_file
 
-_RANGE = re.compile(r"(\d+)-(\d*)")
+_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})")
 
 
 @click.group(name="file")
@@ -56,21 +55,10 @@ def get(sha256: str, output: Path, force: bool, store: str | None, files: str | 
     Example:
       stat7 file get 2cf24dba… -o cover.png
     """
-    if output.exists() and not force:
-        raise click.UsageError(f"{plain(str(output))} exists; add --force to replace it")
-    if not output.absolute().parent.is_dir():
-        raise click.UsageError(f"the folder {plain(str(output.absolute().parent))} does not exist")
     with open_repository(store, files) as repo:
         pieces = repo.open_file(_name(sha256))
-        handle, temporary = tempfile.mkstemp(prefix=".stat7-", dir=output.absolute().parent)
-        try:
-            with os.fdopen(handle, "wb") as target:
-                target.writelines(pieces)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, output)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with new_file(output, force=force) as target:
+            target.writelines(pieces)
 
 
 @file_group.command()
@@ -107,11 +95,5 @@ def _span(text: str | None) -> tuple[int, int | None]:
         return 0, None
     found = _RANGE.fullmatch(text)
     if found is None or (found[2] and int(found[2]) < int(found[1])):
-        raise click.UsageError(f"--range {plain(text)}: write FIRST-LAST or FIRST-, e.g. 0-1023")
+        raise click.UsageError(f"--range {plain(text[:80])}: write FIRST-LAST or FIRST-, e.g. 0-1023")
     return int(found[1]), int(found[2]) + 1 if found[2] else None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from stat7.cli.config import open_repository, repository_options
-from stat7.cli.output import note, print_json, print_table
+from stat7.cli.output import note, print_document, print_json, print_table
 from stat7.coordinates import HORIZONS, STANDARD_REALMS
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 SHOWN = 50
 """Rows of a table when no --limit is given."""
+
+WIDE = 100
+"""Columns of a terminal that hold every coordinate in full; on a narrower one some others are left out."""
+
+_COLUMNS = (
+    "address", "id", "type", "realm", "lineage", "horizon", "resonance", "velocity", "density", "near", "files"
+)  # fmt: skip
+_NUMBERS = frozenset(("lineage", "resonance", "velocity", "density", "near", "files"))
+_NARROW = frozenset(("type", "near", "files"))
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,7 +87,9 @@ def build_query(locator: str | None, parts: dict[str, str | None]) -> Query:
 
 @click.command()
 @query_options
-@click.option("--limit", type=click.IntRange(min=1), help=f"Stop after so many (a table shows {SHOWN} by default).")
+@click.option(
+    "--limit", type=click.IntRange(1, sys.maxsize), help=f"Stop after so many (a table shows {SHOWN} by default)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One canonical document a line.")
 @click.option("--addresses", is_flag=True, help="One address a line.")
 @repository_options
@@ -110,39 +122,36 @@ def find(
                 click.echo(address)
         elif as_json:
             for entity in repo.find(query, limit):
-                sys.stdout.buffer.write(entity.canonical + b"\n")
+                print_document(entity.canonical)
         else:
-            _print_entities(repo.find(query, None if limit is None else limit), limit)
+            _print_entities(repo.find(query, limit), limit)
 
 
 def _print_entities(entities: Iterator[Entity], limit: int | None) -> None:
-    wanted = limit or (SHOWN if sys.stdout.isatty() else None)
-    columns = (
-        "address",
-        "id",
-        "type",
-        "realm",
-        "lineage",
-        "horizon",
-        "resonance",
-        "velocity",
-        "density",
-        "near",
-        "files",
-    )
-    rows = (_row(entity) for entity in islice(entities, wanted))
-    shown = print_table(columns, rows, right=frozenset(columns[4:5] + columns[6:]))
-    if sys.stdout.isatty():
+    terminal = sys.stdout.isatty()
+    narrow = terminal and get_terminal_size().columns < WIDE
+    kept = [at for at, name in enumerate(_COLUMNS) if not (narrow and name in _NARROW)]
+    digits = (8 if narrow else 12) if terminal else None
+    wanted = limit or (SHOWN if terminal else None)
+    rows = (_row(entity, digits) for entity in islice(entities, wanted))
+    cells = ([row[at] for at in kept] for row in rows)
+    shown = print_table([_COLUMNS[at] for at in kept], cells, right=_NUMBERS, elastic="id")
+    if terminal:
         more = limit is None and shown == SHOWN and next(entities, None) is not None
         note(f"{shown} shown; there are more: add --limit N, --addresses or --json" if more else f"{shown} found")
 
 
-def _row(entity: Entity) -> tuple[object, ...]:
+def _row(entity: Entity, digits: int | None) -> tuple[object, ...]:
+    """For people so many digits of the address and rounded numbers, for programs (None) all of them."""
+    from stat7.canonical import format_number
+
     place = entity.coordinates
-    address = entity.address[:12] if sys.stdout.isatty() else entity.address
-    reals = (f"{value:g}" for value in (place.resonance, place.velocity, place.density))
+    reals = (
+        f"{value:.4f}" if digits else format_number(value) for value in (place.resonance, place.velocity, place.density)
+    )
     near, attached = len(entity.record.adjacency), len(entity.record.files)
-    return (address, entity.id, entity.entity_type, place.realm, place.lineage, place.horizon, *reals, near, attached)
+    named = (entity.address[:digits], entity.id, entity.entity_type)
+    return (*named, place.realm, place.lineage, place.horizon, *reals, near, attached)
 
 
 @click.command()
@@ -164,6 +173,6 @@ def explain(locator: str | None, as_json: bool, store: str | None, files: str | 
     if as_json:
         print_json(asdict(plan))
         return
-    click.echo(f"{plan.method} ({'indexed' if plan.indexed else 'scans a large part of the store'})")
+    click.echo(f"{plan.method} ({'indexed' if plan.indexed else 'without an index'})")
     click.echo(f"  {plan.detail}")
     click.echo(f"  about {plan.rows:,} rows visited for a first page of 100; about {plan.matches:,} entities match")

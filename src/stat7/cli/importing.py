@@ -12,6 +12,7 @@ import click
 
 from stat7.cli.config import open_repository, repository_options
 from stat7.cli.output import note, plain, print_json, progress
+from stat7.errors import StoreFull, Unavailable
 
 if TYPE_CHECKING:
     from stat7.importers.base import Item, Problem
@@ -159,6 +160,9 @@ def _run(source: Source, update: bool, as_json: bool, store: str | None, files: 
 
     def on_problem(problem: Problem) -> None:
         nonlocal shown
+        if isinstance(problem.error, (StoreFull, Unavailable)):
+            # The same for every item of the batch; it ends the import, which says so once.
+            return
         shown += 1
         if shown <= PROBLEMS_SHOWN:
             note(f"{plain(problem.place)}: {plain(str(problem.error))}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import click
 
-from stat7.cli.config import DEFAULTS, FILE_NAME, repository_options
-from stat7.errors import ConfigError
+from stat7.cli.config import FILE_NAME, chosen_extras, repository_options
+from stat7.cli.output import to_json
+from stat7.cli.writing import new_file
+from stat7.registry import DEFAULT_STORE, files_beside, redact
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -20,6 +21,8 @@ _SHELLS = ("bash", "zsh", "fish")
 def init(force: bool, store: str | None, files: str | None) -> None:
     """Choose where entities and files are kept: makes both and writes stat7.toml, which later commands find.
 
+    Without --files they are kept beside the store: in library-files for library.db.
+
     \b
     Examples:
       stat7 init
@@ -27,18 +30,17 @@ def init(force: bool, store: str | None, files: str | None) -> None:
     """
     from stat7.opening import open as open_urls
 
-    path = Path(FILE_NAME)
-    if path.exists() and not force:
-        raise ConfigError(f"{FILE_NAME} is here already; add --force to replace it")
-    settings = {"store": store or DEFAULTS["store"], "files": files or DEFAULTS["files"]}
-    with open_urls(settings["store"], files=settings["files"]) as repo:
-        count = repo.store.count()
-    text = "# Where stat7 keeps things; relative paths start at this file's folder.\n"
-    text += "".join(f"{name} = {json.dumps(url, ensure_ascii=False)}\n" for name, url in settings.items())
-    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
-    click.echo(f"wrote {FILE_NAME}: entities in {settings['store']} ({count:,} there), files in {settings['files']}")
+    store = store or DEFAULT_STORE
+    files = files or files_beside(store)
+    extras = chosen_extras()
+    with new_file(Path(FILE_NAME), force=force) as target:
+        with open_urls(store, files=files, cache=extras.cache or None, replica=extras.replica or None) as repo:
+            count = repo.store.count()
+        text = "# Where stat7 keeps things; relative paths start at this file's folder.\n"
+        settings = {"store": store, "files": files, **extras._asdict()}
+        text += "".join(f"{name} = {to_json(url)}\n" for name, url in settings.items() if url)
+        target.write(text.encode())
+    click.echo(f"wrote {FILE_NAME}: entities in {redact(store)} ({count:,} there), files in {redact(files)}")
     click.echo("next: stat7 import files FOLDER, stat7 put DOCUMENT, or stat7 doctor")
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stat7.cli.output import note, print_json, print_table
+from stat7.cli.output import note, print_json, print_table, progress
 from stat7.errors import ConfigError
-from stat7.progress import Report, silent
 
 if TYPE_CHECKING:
     from stat7.stress.results import Results, TestResult
@@ -30,8 +27,9 @@ NEEDED = ("numpy", "psutil", "jsonschema")
 @click.option("--output", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), default=Path(),
               help="Where the results file goes (default: here).")  # fmt: skip
 @click.option("--seed", metavar="N", type=click.IntRange(0, 2**31), default=7, show_default=True,
-              help="Makes the entities; the same seed makes the same ones.")  # fmt: skip
-@click.option("--profile", metavar="NAME", default="seed", show_default=True, help="The targets to judge by.")
+              help="The number that the entities are made from; the same one makes the same entities.")  # fmt: skip
+@click.option("--profile", metavar="NAME", default="seed", show_default=True,
+              help="The set of targets to judge by; the one named seed has nothing to do with --seed.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one line of JSON.")
 @click.option("--self-test", is_flag=True, help="Prove that each check can fail, on sabotaged stores and addressers.")
 @click.pass_context
@@ -86,7 +84,7 @@ def _run(settings: Settings, output: Path, as_json: bool) -> int:
     from stat7.stress.results import exit_code, write
     from stat7.stress.runner import run
 
-    with _progress() as report:
+    with progress(staged=False) as report:
         results = run(settings, report, _say)
     if as_json:
         print_json(results.as_dict())
@@ -100,35 +98,22 @@ def _run(settings: Settings, output: Path, as_json: bool) -> int:
 
 
 def _print(results: Results) -> None:
-    from stat7.stress.summary import reasons, rows, verdict_line
+    from stat7.stress.summary import COLOURS, COLUMNS, reasons, rows, verdict_line
 
-    if sys.stdout.isatty():
-        _print_table(results)
-    else:
-        for row in rows(results):
-            click.echo("\t".join(row))
+    # On a narrow terminal the figures wrap, and nothing is cut off.
+    print_table(
+        COLUMNS,
+        rows(results),
+        right=("scale",),
+        wrapped=("test", "key figures", "target"),
+        colours={verdict.value: colour for verdict, colour in COLOURS.items()},
+    )
     for line in reasons(results):
         click.echo(line)
     run = results.run
     peak = "" if run.peak_anonymous_bytes is None else f", at most {run.peak_anonymous_bytes / 1e6:,.0f} MB of memory"
     state = "interrupted; " if run.interrupted else ""
     click.echo(f"{state}{verdict_line(results.tests)} in {run.seconds:.0f} s{peak}")
-
-
-def _print_table(results: Results) -> None:
-    """Every verdict in its colour; on a narrow terminal the figures wrap, and nothing is cut off."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from stat7.stress.summary import COLOURS, COLUMNS, rows
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        table.add_column(name, no_wrap=name in ("scale", "verdict"), justify="right" if name == "scale" else "left")
-    for test, (*cells, verdict) in zip(results.tests, rows(results), strict=True):
-        table.add_row(*(Text(cell) for cell in cells), Text(verdict, style=COLOURS[test.verdict]))
-    Console().print(table)
 
 
 def _say(result: TestResult) -> None:
@@ -142,7 +127,7 @@ def _say(result: TestResult) -> None:
 def _self_test(as_json: bool) -> int:
     from stat7.stress.self_test import as_dict, self_test
 
-    with _progress() as report:
+    with progress(staged=False) as report:
         found = self_test(report)
     matrix = as_dict(found)
     if as_json:
@@ -162,32 +147,6 @@ def _self_test(as_json: bool) -> int:
             ],
         )
     return 0 if matrix["all_as_expected"] else 1
-
-
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """On a terminal a bar over the whole run with the time left; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int | None) -> None:
-            bars.update(task, description=stage, completed=done, total=total)
-
-        yield report
 
 
 def _require_packages() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stat7.cli.app import BAD_INPUT, CORRUPT
-from stat7.cli.config import open_pair, open_repository, repository_options
+from stat7.cli.config import find_extras, find_places, open_pair, open_places, open_repository, repository_options
 from stat7.cli.output import note, plain, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -21,17 +21,19 @@ _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800
 
 
 @click.command()
+@click.option("--repair", is_flag=True, help="Make index rows anew from the documents that are here.")
 @click.option(
-    "--repair-from", metavar="STORE[,FILES]", help="Replace what is damaged or missing by good bytes from here."
+    "--repair-from", metavar="STORE[,FILES]", help="Also replace what is damaged or missing by good bytes from here."
 )
 @click.option("--json", "as_json", is_flag=True, help="One finding a line, then one JSON object of counts.")
 @repository_options
-def verify(repair_from: str | None, as_json: bool, store: str | None, files: str | None) -> None:
+def verify(repair: bool, repair_from: str | None, as_json: bool, store: str | None, files: str | None) -> None:
     """Hash every document and file again; check heads, and index rows against documents. Damage: exit 5.
 
     \b
     Examples:
       stat7 verify
+      stat7 verify --repair
       stat7 verify --repair-from sqlite:backup.db
     """
     from contextlib import nullcontext
@@ -47,13 +49,23 @@ def verify(repair_from: str | None, as_json: bool, store: str | None, files: str
 
     replica = open_pair(repair_from) if repair_from else nullcontext()
     with open_repository(store, files) as repo, replica as source, progress() as report:
-        result = verify_all(repo, repair_from=source, on_finding=on_finding, report=report)
+        result = verify_all(repo, repair=repair, repair_from=source, on_finding=on_finding, report=report)
     if as_json:
         print_json(result.as_dict())
     else:
         click.echo(", ".join(f"{value:,} {name}" for name, value in result.as_dict().items()))
     if not result.ok:
+        note(f"stat7: damaged; {_remedy(repair, repair_from)}")
         click.get_current_context().exit(CORRUPT)
+
+
+def _remedy(repair: bool, repair_from: str | None) -> str:
+    """What to do about findings that are left."""
+    if repair_from:
+        return "what is left can't be mended in place: `stat7 copy` both stores to a new one, and use that"
+    if repair:
+        return "what is left needs a good copy: `stat7 verify --repair-from STORE`"
+    return "`stat7 verify --repair` makes index rows anew, `--repair-from STORE` replaces the rest from a good copy"
 
 
 @click.command()
@@ -155,9 +167,9 @@ def gc(
 
 def parse_duration(text: str) -> int:
     """`90m`, `36h`, `7d`, `2w` or `30s` in milliseconds; anything else is a usage error."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhdw])", text.strip())
     if found is None:
-        raise click.UsageError(f"--grace {plain(text)}: write a number and s, m, h, d or w, e.g. 7d")
+        raise click.UsageError(f"--grace {plain(text[:80])}: write a number and s, m, h, d or w, e.g. 7d")
     return round(float(found[1]) * _UNITS[found[2]])
 
 
@@ -173,8 +185,9 @@ def stats(as_json: bool, store: str | None, files: str | None) -> None:
     """
     from stat7.operations.stats import stats as count
 
-    with open_repository(store, files) as repo:
-        counts = count(repo)
+    places, extras = find_places(store, files), find_extras(store)
+    with open_places(places, extras) as repo:
+        counts = {"repository": places.shown() | extras.shown(), **count(repo)}
     if as_json:
         print_json(counts)
         return
@@ -203,11 +216,15 @@ def doctor(as_json: bool, store: str | None, files: str | None) -> None:
     """
     from dataclasses import asdict
 
+    from stat7.contracts import Check
     from stat7.operations.doctor import diagnose
 
     colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-    with open_repository(store, files) as repo:
-        checks = diagnose(repo)
+    places, extras = find_places(store, files), find_extras(store)
+    where = "store {store} ({store_from}), files {files} ({files_from})".format_map(places.shown())
+    where += "".join(f", {name} {url}" for name, url in extras.shown().items())
+    with open_places(places, extras) as repo:
+        checks = [Check("repository", "ok", where), *diagnose(repo)]
     for check in checks:
         if as_json:
             print_json(asdict(check))

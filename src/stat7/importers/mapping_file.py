@@ -115,7 +115,7 @@ def _source(section: _Section) -> SourceOptions:
     encoding = section.text("encoding", "utf-8", "a text such as utf-8")
     try:
         "".encode(encoding)
-    except LookupError:
+    except (LookupError, ValueError):  # unknown; a NUL in the name, or a codec such as "undefined" that refuses all
         section.fail("encoding", f"{shown(encoding)} is not a known text encoding such as utf-8")
     quote = section.text("quote", '"', 'one character, or "" for none')
     if len(quote) > 1 or quote in ("\r", "\n"):
