@@ -18,9 +18,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = ".stat7-demo"
+STRESS_SECONDS = 60
+"""What the quick stress test may take."""
 
 
 class Demo:
@@ -139,7 +142,23 @@ def measure(demo: Demo) -> None:
     print(f"$ stat7 {shlex.join(command)}", flush=True)
     done = subprocess.run([sys.executable, "-m", "stat7", *command], cwd=demo.output, env=demo.environment, check=False)
     demo.require(done.returncode in (0, 1, 7), f"the stress test ended with exit code {done.returncode}")
-    demo.require(any(demo.output.glob("STRESS_TEST_RESULTS_*.json")), "the stress test left no results")
+    results = sorted(demo.output.glob("STRESS_TEST_RESULTS_*.json"))
+    demo.require(bool(results), "the stress test left no results")
+    fault = unlike_promised(json.loads(results[-1].read_text("utf-8")))
+    demo.require(fault is None, f"{results[-1].name}: {fault}")
+
+
+def unlike_promised(results: dict[str, Any]) -> str | None:
+    """What the results of the quick stress test lack of what is promised of them; None if nothing does."""
+    seconds = results["run"]["seconds"]
+    if not 0 < seconds <= STRESS_SECONDS:
+        return f"the run took {seconds:.0f} s, more than {STRESS_SECONDS} s"
+    if not results["tests"]:
+        return "no test was run"
+    for test in results["tests"]:
+        if test["verdict"] not in ("PASS", "FAIL", "INCONCLUSIVE", "NO_DATA"):
+            return f"{test['name']} at {test['scale']} is {test['verdict']}: {test['why']}"
+    return None
 
 
 def _has_full_history() -> bool:

@@ -2,8 +2,9 @@
 
 Usage: python scripts/smoke_wheel.py WHEEL     (or a folder that holds exactly one wheel)
 
-Its dependencies are those of requirements/runtime.txt, by their hashes. Prints one line a step; exit code 1 at the
-first that fails.
+Its dependencies are those of requirements/runtime.txt, by their hashes; those of its extra `testing` come at last.
+Prints
+one line a step; exit code 1 at the first that fails.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOCK = CHECKOUT / "requirements" / "runtime.txt"
+LOCK_OF_ALL = CHECKOUT / "requirements" / "dev.txt"
+TESTING = ("hypothesis", "sortedcontainers", "pytest", "iniconfig", "packaging", "pluggy", "pygments")
+"""What the extra `testing` asks for, and what that asks for."""
 
 ENTITY = {
     "stat7": 1,
@@ -43,15 +49,26 @@ ENTITY = {
 # prints where each came from.
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys, stat7
+OF_EXTRAS = {
+    "google", "hypothesis", "jsonschema", "numpy", "obstore", "psutil", "psycopg", "psycopg_pool", "pytest", "redis"
+}
 for module in pkgutil.walk_packages(stat7.__path__, "stat7."):
     if module.name.endswith("__main__"):
         continue
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"hypothesis", "jsonschema", "numpy", "psutil", "pytest"}:
+        if (error.name or "").partition(".")[0] not in OF_EXTRAS:
             raise
 print(json.dumps({name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}))
+"""
+
+# Runs in the new environment: the data that the package carries, and the published suites.
+READ_DATA = """
+import importlib.resources, json
+import stat7.testing
+schema = importlib.resources.files("stat7.stress").joinpath("schema.json").read_text("utf-8")
+print(json.dumps({"schema": json.loads(schema)["$id"], "suites": stat7.testing.__all__}))
 """
 
 
@@ -74,10 +91,13 @@ class Installed:
         binaries = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
         self.python = binaries / ("python.exe" if os.name == "nt" else "python")
         self.stat7 = binaries / ("stat7.exe" if os.name == "nt" else "stat7")
-        pip = (self.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-        self.run(*pip, "--no-deps", "--require-hashes", "--requirement", LOCK)
+        self.install("--no-deps", "--require-hashes", "--requirement", LOCK)
         # Without an index this fails if the wheel asks for anything that the lock did not bring.
-        self.run(*pip, "--no-index", wheel.resolve())
+        self.install("--no-index", wheel.resolve())
+
+    def install(self, *arguments: str | Path) -> None:
+        """Run `pip install` with these arguments; raises SmokeError."""
+        self.run(self.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *arguments)
 
     def run(self, *command: str | Path, stdin: bytes = b"") -> bytes:
         """Run a command in the working folder and give its standard output; raises SmokeError if it fails."""
@@ -137,6 +157,26 @@ def check_use(installed: Installed) -> None:
     expect(True, "verify finds nothing wrong")
 
 
+def check_data(installed: Installed, wheel: Path) -> None:
+    """The data and the published suites that the wheel carries can be used, the latter with its extra `testing`."""
+    wanted = installed.work / "testing.txt"
+    wanted.write_text(locked(LOCK_OF_ALL.read_text("utf-8"), TESTING), "utf-8")
+    installed.install("--no-deps", "--require-hashes", "--requirement", wanted)
+    installed.install("--no-index", f"{wheel.resolve()}[testing]")
+    read = json.loads(installed.run(installed.python, "-I", "-c", READ_DATA))
+    expect(read["schema"] == "urn:stat7:stress:1", "the schema of stress results is in the package")
+    expect("EntityStoreSuite" in read["suites"], f"stat7.testing publishes {len(read['suites'])} suites")
+
+
+def locked(lock: str, names: Sequence[str]) -> str:
+    """Those lines of a lock file that pin these packages, with their hashes; raises SmokeError if one isn't there."""
+    pins = {pin.partition("==")[0]: pin for pin in re.split(r"^(?=\S)", lock, flags=re.MULTILINE)}
+    missing = [name for name in names if name not in pins]
+    if missing:
+        raise SmokeError(f"{LOCK_OF_ALL.name} does not pin {', '.join(missing)}: `make lock`")
+    return "".join(pins[name] for name in names)
+
+
 def only_wheel(given: Path) -> Path:
     """The wheel itself, or the one in the folder given; raises SmokeError if there is not exactly one."""
     wheels = [given] if given.is_file() else sorted(given.glob("stat7-*.whl"))
@@ -155,6 +195,7 @@ def main(given: Path) -> int:
             check_origin(installed)
             check_version(installed, wheel.name.split("-")[1])
             check_use(installed)
+            check_data(installed, wheel)
     except SmokeError as failure:
         print(f"smoke test failed: {failure}", file=sys.stderr)
         return 1

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from stat7.repository import Repository
+from stat7.testing.required import missing as missing
+from tests.repositories import KINDS, make_repository
+
+pytest_plugins = ["stat7.testing.fixtures"]
 
 # quick: while writing code. ci: the same examples in every run. thorough: HYPOTHESIS_PROFILE names it.
 # No deadlines: the machines are shared and slow at times, and how long an example takes proves nothing.
@@ -29,14 +34,22 @@ settings.register_profile("thorough", max_examples=3000, stateful_step_count=80,
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE")
+_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STORAGE_EMULATOR_HOST")
+_FOREIGN = ("AWS_", "AZURE_", "GOOGLE_", "PG")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests, and the commands they start, see no store that whoever runs them has set."""
-    for name in _SETTINGS:
+    for name in (*_SETTINGS, *(name for name in os.environ if name.startswith(_FOREIGN))):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=KINDS)
+def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
+    """An empty repository on each pair of stores."""
+    with make_repository(request.param, tmp_path / "repository") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -59,10 +72,3 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
-
-
-def missing(name: str, reason: str) -> NoReturn:
-    """Skip the running test for lack of `name`, or fail it where STAT7_TEST_REQUIRE asks for `name`."""
-    if name in os.environ.get("STAT7_TEST_REQUIRE", "").replace(" ", "").split(","):
-        pytest.fail(f"{reason} (STAT7_TEST_REQUIRE names {name})")
-    pytest.skip(reason)

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import apsw
 
-from stat7.address import Address, digest
-from stat7.files.base import FileStore
+from stat7.address import Address
 from stat7.files.local import LocalFiles
 from stat7.files.memory import MemoryFiles
-from stat7.record import Attachment, Notice, Record
-from stat7.repository import PutResult, Repository, Status
-from stat7.stores.base import HeadMove, Store
+from stat7.repository import Repository
 from stat7.stores.memory import MemoryStore
 from stat7.stores.sqlite import SQLiteStore
-from stat7.testing.samples import attached
+from stat7.testing.repositories import Bounded as Bounded
+from stat7.testing.repositories import Intercepted as Intercepted
+from stat7.testing.repositories import addresses as addresses
+from stat7.testing.repositories import contents as contents
+from stat7.testing.repositories import lead_in_a_circle as lead_in_a_circle
+from stat7.testing.repositories import lose_document as lose_document
+from stat7.testing.repositories import lose_head as lose_head
+from stat7.testing.repositories import missing_file as missing_file
+from stat7.testing.repositories import put_file as put_file
+from stat7.testing.repositories import put_new as put_new
+from stat7.testing.repositories import statuses as statuses
+from stat7.testing.repositories import store_below as store_below
+from stat7.testing.repositories import with_files as with_files
+from stat7.testing.repositories import with_store as with_store
 
 KINDS: Final = ("memory", "sqlite")
 """Memory in memory, and SQLite with a folder of files."""
@@ -38,16 +47,6 @@ class Clock:
         return time.time() + self.ahead_ms / 1000
 
 
-class Intercepted:
-    """A store (or a store of files) that passes everything on; subclasses put something between."""
-
-    def __init__(self, inner: object) -> None:
-        self.inner: Any = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
 def make_repository(kind: str, folder: Path, clock: Clock | None = None) -> Repository:
     """A repository of this kind in `folder`, which is made; opening it again opens the same SQLite and files."""
     folder.mkdir(exist_ok=True)
@@ -57,66 +56,12 @@ def make_repository(kind: str, folder: Path, clock: Clock | None = None) -> Repo
     return Repository(SQLiteStore(folder / "store.db"), LocalFiles(folder / "files"), clock=clock)
 
 
-def with_store(repo: Repository, store: object) -> Repository:
-    """The repository over another store, with the same files and clock."""
-    return Repository(cast(Store, store), repo.files, clock=repo._clock)
-
-
-def with_files(repo: Repository, files: object) -> Repository:
-    """The repository over other files, with the same store and clock."""
-    return Repository(repo.store, cast(FileStore, files), clock=repo._clock)
-
-
-def put_new(repo: Repository, records: Iterable[Record]) -> list[Address]:
-    """Put records that must all be new; their addresses."""
-    results = repo.put_many(records)
-    assert [result.status for result in results] == [Status.NEW] * len(results), results
-    return [result.address for result in results if result.address is not None]
-
-
-def put_file(repo: Repository, data: bytes, name: str = "file.bin") -> Attachment:
-    """Store these bytes as a file; the attachment that names it."""
-    return attached(repo.put_file(data).sha256, name)._replace(size=len(data))
-
-
-def statuses(results: Sequence[PutResult]) -> list[str]:
-    """The outcomes by their names."""
-    return [result.status.value for result in results]
-
-
-def addresses(records: Iterable[Record]) -> list[Address]:
-    """The addresses of the records."""
-    return [record.address for record in records]
-
-
-def contents(repo: Repository) -> tuple[dict[Address, bytes | Notice], dict[str, Address]]:
-    """Everything the store holds: what is under each address, and the heads."""
-    items = dict(repo.store.scan(None, 10_000).items)
-    return items, dict(repo.store.scan_heads(None, 10_000).items)
-
-
-def store_below(repo: Repository, *records: Record) -> None:
-    """Store documents without moving a head, as a put that was cut off leaves them."""
-    repo.store.put(records)
-
-
 def damage_document(repo: Repository, address: Address, data: bytes = b"damaged") -> None:
     """Put other bytes in place of a stored document."""
     if isinstance(repo.store, MemoryStore):
         repo.store.contents().documents[address] = data
     else:
         _change(repo, "UPDATE documents SET document = ? WHERE address = ?", data, bytes.fromhex(address))
-
-
-def lose_document(repo: Repository, address: Address) -> None:
-    """Take a document away, as damage would, leaving its head."""
-    repo.store.discard([address])
-
-
-def lose_head(repo: Repository, id: str) -> None:
-    """Take the head of an id away."""
-    head = repo.store.heads([id])[id]
-    assert repo.store.swap_heads([HeadMove(id, head, None)]) == [True]
 
 
 def damage_index(repo: Repository, address: Address, sha256: str) -> None:
@@ -142,11 +87,6 @@ def damage_file(repo: Repository, sha256: str, data: bytes) -> None:
 def lose_file(repo: Repository, sha256: str) -> None:
     """Take a file's bytes away."""
     assert repo.files.delete([sha256]) == {sha256}
-
-
-def missing_file(data: bytes = b"never stored") -> Attachment:
-    """An attachment that names a file nobody stored."""
-    return attached(digest(data))._replace(size=len(data))
 
 
 def _change(repo: Repository, statement: str, *values: bytes | str | int) -> None:

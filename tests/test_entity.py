@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import pickle
+import random
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -16,6 +19,7 @@ from stat7.address import to_cid
 from stat7.errors import InvalidEntity
 from stat7.record import normalise
 from stat7.testing.strategies import documents
+from tests.hostile import random_text, random_value, reference, respell
 
 SHA = "ab" * 32
 FILE = Attachment("ada.png", "image/png", 3, SHA)
@@ -206,3 +210,55 @@ def test_a_lone_surrogate_in_text_is_refused_with_its_path() -> None:
 def test_bytes_that_are_not_canonical_are_refused_by_the_exact_way_in() -> None:
     with pytest.raises(InvalidEntity, match="not the canonical form"):
         Entity.from_canonical(hero().canonical + b" ")
+
+
+def hostile_document(source: random.Random) -> dict[str, Any]:
+    """A valid document in normal form, of hostile strings and numbers."""
+
+    def name(forbidden: str) -> str:
+        text = "".join(char for char in random_text(source) if unicodedata.category(char) != "Cc")
+        text = unicodedata.normalize("NFC", "".join(char for char in text if char not in forbidden))
+        return text if text.strip(".") else f"{text}x"
+
+    def units(least: int) -> float:
+        return source.choice((least, 0, 10**8, source.randint(least, 10**8))) / 10**8
+
+    names = {name("/") for _ in range(source.choice((0, 0, 1, 3)))}
+    return {
+        "stat7": 1,
+        "id": name(""),
+        "entity_type": source.choice(("a", "badge.gold", "z" + "-" * 63)),
+        "created_at": source.choice((None, "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z")),
+        "coordinates": {
+            "realm": source.choice(("data", "void", "x" * 32)),
+            "lineage": source.choice((0, 2**53 - 1, source.randrange(2**53))),
+            "adjacency": sorted({name("") for _ in range(source.choice((0, 1, 4)))}, key=utf_16),
+            "horizon": source.choice(("genesis", "peak", "crystallization")),
+            "resonance": units(-(10**8)),
+            "velocity": units(-(10**8)),
+            "density": units(0),
+        },
+        "state": {random_text(source): random_value(source) for _ in range(source.randrange(5))},
+        "files": [
+            {"name": it, "media_type": "a/b", "size": source.randrange(2**53), "sha256": source.randbytes(32).hex()}
+            for it in sorted(names, key=utf_16)
+        ],
+        "previous": source.choice((None, source.randbytes(32).hex())),
+    }
+
+
+def utf_16(text: str) -> bytes:
+    return text.encode("utf-16-be")
+
+
+def test_addresses_of_random_hostile_entities_are_those_of_published_implementations() -> None:
+    source = random.Random(8785)
+    addresses = set()
+    for _ in range(3_000):
+        document = hostile_document(source)
+        given = {name: value for name, value in document.items() if name != "stat7"}
+        address = Entity(**given).address
+        assert address == hashlib.sha256(reference(document)).hexdigest()
+        assert Entity.from_json(respell(document, source)).address == address
+        addresses.add(address)
+    assert len(addresses) == 3_000

@@ -35,3 +35,14 @@ class Diagnosed(Protocol):
     def disk_bytes(self) -> int | None:
         """Bytes the store occupies, None if it can't tell."""
         ...
+
+
+def checks_of(part: object, name: str, durable: bool) -> list[Check]:
+    """What a store says about itself or, if it can't, the one thing that is known of it, under `name`."""
+    ask = getattr(part, "diagnose", None)
+    if ask is not None:
+        checks: list[Check] = ask()
+        return checks
+    if durable:
+        return [Check(name, "ok", "what is acknowledged survives a power cut")]
+    return [Check(name, "warn", "what is acknowledged may be lost; use a durable one for what must be kept")]

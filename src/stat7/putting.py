@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from stat7.address import Address
-from stat7.errors import Conflict, Corrupt, Gone, InvalidEntity, Stat7Error, StoreFull, Unavailable
+from stat7.errors import Conflict, Corrupt, Gone, InvalidEntity, Stat7Error, Unavailable
 from stat7.files.base import FileStore, StoredFile
 from stat7.record import Notice, Record
 from stat7.stored import get_each, version_of
@@ -57,14 +57,14 @@ _STORED: Final = {Outcome.NEW: Status.NEW, Outcome.EXISTED: Status.EXISTED}
 def put_batch(store: Store, files: FileStore, records: Sequence[Record], now_ms: int) -> list[PutResult]:
     """Put records, at most `capabilities.max_batch`; one result each, in order. `now_ms`: ms since 1970.
 
-    A store that fails makes what is not acknowledged yet UNAVAILABLE.
+    A store that fails, with whatever error of stat7.errors, makes what is not acknowledged yet UNAVAILABLE.
     """
     batch = _Batch(store, files, records)
     try:
         batch.check_files(now_ms)
         batch.commit()
         batch.look_again()
-    except (Unavailable, StoreFull) as error:
+    except Stat7Error as error:
         batch.fail(error)
     return batch.in_order()
 

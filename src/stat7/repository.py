@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from stat7.address import Address, is_address
 from stat7.contracts import Page
 from stat7.entity import Entity
 from stat7.errors import Gone, InvalidEntity, InvalidQuery, NotFound
 from stat7.files.base import FileStore, Source, StoredFile
+from stat7.paging import DOCUMENTS, NAMES
 from stat7.putting import PutResult as PutResult
 from stat7.putting import Status as Status
 from stat7.putting import put_batch
@@ -25,12 +26,6 @@ from stat7.query import Query
 from stat7.record import Notice, Record, check_id, format_time, normalise, normalise_json, read_canonical
 from stat7.stored import parse_stored, read_stored, verified
 from stat7.stores.base import Match, Plan, Store
-
-PAGE: Final = 1000
-"""Matches fetched in one call while something is walked through."""
-
-DOCUMENTS_PAGE: Final = 250
-"""Documents fetched in one call meanwhile: at most 64 MiB of them."""
 
 Document: TypeAlias = Entity | Record | Mapping[str, Any] | bytes | str
 """What put takes: an entity, a checked record, a document as Python objects, or JSON text."""
@@ -65,7 +60,9 @@ class Repository:
     def put(self, document: Document) -> Address:
         """Store one document and move the head of its id; returns its address, also if it was there already.
 
-        Raises InvalidEntity (bad document, or a file it names isn't stored), Conflict(current head), Gone (withdrawn).
+        Raises InvalidEntity (bad document, or a file it names isn't stored), Conflict(current head), Gone (withdrawn),
+        and what a store that fails raises: Unavailable, StoreFull, Corrupt (the chain of versions, or the store itself,
+        is damaged), ConfigError (the store can't be used as it is configured).
         """
         (result,) = self.put_many([document])
         if result.error is not None:
@@ -76,8 +73,9 @@ class Repository:
     def put_many(self, documents: Iterable[Document]) -> list[PutResult]:
         """Store a batch; one result per document, in order. Not atomic: each has its own outcome.
 
-        Several versions of one id are applied in chain order. A store that fails makes the items it had not yet
-        acknowledged UNAVAILABLE; putting the batch again completes it.
+        Several versions of one id are applied in chain order. A store that fails, with whatever error of stat7.errors,
+        makes the items it had not yet acknowledged UNAVAILABLE, with that error; putting the batch again completes it.
+        Raises nothing but what iterating over `documents` raises.
         """
         records: list[Record] = []
         refused: dict[int, PutResult] = {}
@@ -171,7 +169,7 @@ class Repository:
     def find(self, query: Query, limit: int | None = None) -> Iterator[Entity]:
         """Every entity that matches, once; each is hashed and checked against the query again before it's returned."""
         found = 0
-        for matches in self._pages(query, limit, DOCUMENTS_PAGE):
+        for matches in self._pages(query, limit, DOCUMENTS):
             held = self.store.get([match.address for match in matches])
             for match in matches:
                 document = held.get(match.address)
@@ -268,7 +266,9 @@ class Repository:
 
     def _history(self, id: str, head: Address) -> Iterator[Entity | Notice]:
         address: Address | None = head
-        while address is not None:
+        met: set[Address] = set()  # no hash binds what a notice says: those from elsewhere may lead in a circle
+        while address is not None and address not in met:
+            met.add(address)
             version = self.get_many((address,)).get(address)
             if version is None or (version.id != id and version.id is not None):
                 return
@@ -291,7 +291,7 @@ class Repository:
                 yield Neighbour(match.id, match.address, outgoing=False, incoming=True)
 
     def _matches(self, query: Query, limit: int | None = None) -> Iterator[Match]:
-        for matches in self._pages(query, limit, PAGE):
+        for matches in self._pages(query, limit, NAMES):
             yield from matches
 
     def _pages(self, query: Query, limit: int | None, most: int) -> Iterator[list[Match]]:

@@ -55,7 +55,7 @@ def version_of(id: str, address: Address, held: bytes | Notice | None) -> bool:
     """
     if isinstance(held, Notice):
         return held.id is None or held.id == id
-    return held is not None and _links(address, held)[0] == id
+    return held is not None and read_links(address, held)[0] == id
 
 
 def previous_of(id: str, address: Address, held: bytes | Notice | None) -> Address | None:
@@ -67,12 +67,15 @@ def previous_of(id: str, address: Address, held: bytes | Notice | None) -> Addre
         return held.previous if held.id == id else None
     if held is None:
         return None
-    found, previous = _links(address, held)
+    found, previous = read_links(address, held)
     return previous if found == id else None
 
 
-def _links(address: Address, document: bytes) -> tuple[str, Address | None]:
-    """Id and previous address of a stored document: its bytes are hashed again, the rest of it isn't looked at."""
+def read_links(address: Address, document: bytes) -> tuple[str, Address | None]:
+    """Id and previous address of a stored document: its bytes are hashed again, the rest of it isn't looked at.
+
+    Raises Corrupt.
+    """
     try:
         parsed = orjson.loads(verified(address, document))
         return parsed["id"], parsed["previous"]

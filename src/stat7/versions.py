@@ -69,7 +69,8 @@ def find_ancestors(store: Store, wanted: Mapping[str, tuple[Address, set[Address
             except Corrupt as error:
                 damaged[id] = error
                 continue
-            if previous is not None:
+            # No hash binds what a notice says: notices from elsewhere may lead in a circle.
+            if previous is not None and previous not in behind[id]:
                 behind[id].add(previous)
                 if not wanted[id][1] <= behind[id]:
                     following[id] = previous

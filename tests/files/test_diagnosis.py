@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections import namedtuple
@@ -12,19 +11,8 @@ from typing import Any
 import pytest
 
 from stat7.files import diagnosis
-from stat7.files.diagnosis import diagnose_folder, file_system_of, folder_bytes
+from stat7.files.diagnosis import diagnose_folder, folder_bytes
 from stat7.stores.base import Check
-
-MOUNTS = """\
-rootfs / ext4 rw 0 0
-server:/export /mnt/my\\040files nfs4 rw 0 0
-tmpfs /mnt tmpfs rw 0 0
-//server/share /mnt/share\\134x cifs rw 0 0
-overmounted /over ext4 rw 0 0
-again /over fuse.sshfs rw 0 0
-caf\u00e9 /caf\u00e9 xfs rw 0 0
-short line
-"""
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -74,54 +62,23 @@ def test_a_folder_fsync_that_is_missing_warns_and_a_broken_one_fails(
     assert by_name(diagnose_folder(str(tmp_path)))["files fsync"].status == "fail"
 
 
-@pytest.mark.parametrize(("free", "status"), [(2**40, "ok"), (2**20, "warn")])
+@pytest.mark.parametrize(("free", "status"), [(2**40, "ok"), (2**29, "warn"), (2**20, "fail")])
 def test_little_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, status: str) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(2**41, 0, free))
     assert by_name(diagnose_folder(str(tmp_path)))["files space"].status == status
 
 
-@pytest.mark.parametrize(
-    ("folder", "system"),
-    [
-        ("/", "ext4"),
-        ("/home", "ext4"),
-        ("/mnt", "tmpfs"),
-        ("/mnt/other", "tmpfs"),
-        ("/mnt/my files", "nfs4"),
-        ("/mnt/my files/store", "nfs4"),
-        ("/mnt/my files too", "tmpfs"),
-        ("/mnt/share\\x/a", "cifs"),
-        ("/over/x", "fuse.sshfs"),
-        ("/caf\u00e9/x", "xfs"),
-    ],
-)
-def test_the_file_system_is_that_of_the_innermost_mount(folder: str, system: str) -> None:
-    assert file_system_of(folder, MOUNTS) == system
-
-
-def test_an_unknown_file_system_is_not_guessed() -> None:
-    assert file_system_of("/x", "a /other ext4\n") is None
-
-
 @pytest.mark.parametrize(("system", "status"), [("ext4", "ok"), ("nfs4", "warn"), ("fuse.sshfs", "warn")])
 def test_a_network_file_system_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, status: str) -> None:
-    monkeypatch.setattr(diagnosis, "open", lambda *_, **__: io.StringIO(f"x / {system} rw\n"), raising=False)
+    monkeypatch.setattr(diagnosis, "file_system", lambda folder: system)
     check = by_name(diagnose_folder(str(tmp_path)))["files system"]
     assert check.status == status
     assert system in check.text
 
 
-@pytest.mark.parametrize("mounts", [None, "x /elsewhere ext4\n"])
-def test_where_mounts_are_not_told_nothing_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None
-) -> None:
-    def opened(*_: Any, **__: Any) -> io.StringIO:
-        if mounts is None:
-            raise FileNotFoundError(2, "No such file or directory")
-        return io.StringIO(mounts)
-
-    monkeypatch.setattr(diagnosis, "open", opened, raising=False)
+def test_where_mounts_are_not_told_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "file_system", lambda folder: None)
     assert "files system" not in by_name(diagnose_folder(str(tmp_path)))
 
 

@@ -251,13 +251,14 @@ def test_two_sweeps_at_once_do_each_other_no_harm(store: LocalFiles, monkeypatch
 def test_a_file_renewed_between_looking_and_erasing_is_kept(store: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     name = store.put(content(BIG)).sha256
     os.utime(path_of(store, name), (1, 1))
-    real = os.rename
+    real = os.replace
 
-    def rename(source: str, target: str) -> None:
-        os.utime(path_of(store, name))
+    def replace(source: str, target: str) -> None:
+        if source == str(path_of(store, name)):
+            os.utime(source)
         real(source, target)
 
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", replace)
     assert store.delete([name], older_than=2000) == set()
     assert read(store, name, CHUNK, CHUNK + 1) == content(BIG)[CHUNK : CHUNK + 1]
     assert store.sweep(FAR_FUTURE) == 0
@@ -267,14 +268,110 @@ def test_a_file_erased_between_looking_and_erasing_is_no_error(
     store: LocalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = store.put(b"x").sha256
-    real = os.rename
+    real = os.replace
 
-    def rename(source: str, target: str) -> None:
+    def replace(source: str, target: str) -> None:
         path_of(store, name).unlink()
         real(source, target)
 
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", replace)
     assert store.delete([name], older_than=FAR_FUTURE) == set()
+
+
+class Killed(Exception):
+    """What ends a collection in these tests."""
+
+
+def killed_aside(store: LocalFiles, monkeypatch: pytest.MonkeyPatch, data: bytes) -> str:
+    """Store bytes that a put renews, and is acknowledged, just before gc moves them aside and is killed."""
+    name = store.put(data).sha256
+    os.utime(path_of(store, name), (1, 1))
+    real = os.replace
+
+    def replace(source: str, target: str) -> None:
+        if source != str(path_of(store, name)):
+            raise Killed
+        assert store.refresh([name]) == {name}
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(Killed):
+            store.delete([name], older_than=2000)
+    assert not path_of(store, name).exists()
+    return name
+
+
+USES: dict[str, Callable[[LocalFiles, str], object]] = {
+    "sweep": lambda store, name: store.sweep(FAR_FUTURE),
+    "stat": lambda store, name: store.stat([name]),
+    "open": lambda store, name: list(store.open(name, CHUNK, CHUNK + 1)),
+    "refresh": lambda store, name: store.refresh([name]),
+    "put": lambda store, name: store.put(content(BIG), sha256=name),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_file_that_a_killed_collection_moved_aside_comes_back(
+    store: LocalFiles, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    name = killed_aside(store, monkeypatch, content(BIG))
+    USES[use](store, name)
+    assert scan_files(store) == list(store.stat([name]).values())
+    assert read(store, name) == content(BIG)
+    assert read(store, name, CHUNK, CHUNK + 1) == content(BIG)[CHUNK : CHUNK + 1]
+    assert store.sweep(FAR_FUTURE) == 0
+    assert names_in(path_of(store, name).parent) == [name, f"{name}.chunks"]
+
+
+@pytest.mark.parametrize("at", ["before it is looked for", "before it is given back"])
+def test_a_file_that_others_give_back_at_the_same_time_is_there(
+    store: LocalFiles, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    name = killed_aside(store, monkeypatch, b"x")
+    function = "access" if at == "before it is looked for" else "link"
+    real = getattr(os, function)
+
+    def late(first: str, *rest: object) -> object:
+        monkeypatch.setattr(os, function, real)
+        assert LocalFiles(store.folder).refresh([name]) == {name}
+        return real(first, *rest)
+
+    def stat(path: str) -> os.stat_result:
+        # The first look comes before the others are done, the second thereafter.
+        monkeypatch.setattr(os, "stat", real_stat)
+        monkeypatch.setattr(os, function, late)
+        return real_stat(path)
+
+    real_stat = os.stat
+    monkeypatch.setattr(os, "stat", stat)
+    assert store.stat([name]).keys() == {name}
+    assert names_in(store.folder) == [f"{name[:2]}/{name}"]
+
+
+def test_a_file_that_was_moved_aside_can_be_withdrawn_and_deleted(
+    store: LocalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = killed_aside(store, monkeypatch, b"deleted")
+    assert store.delete([name]) == {name}
+    name = killed_aside(store, monkeypatch, b"withdrawn")
+    store.withdraw([notice(name)])
+    assert store.stat([name]) == {name: notice(name)}
+    assert names_in(path_of(store, name).parent) == [f"{name}.withdrawn"]
+
+
+def test_what_others_gave_back_is_not_erased(store: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = store.put(b"x").sha256
+    real = os.replace
+
+    def replace(source: str, target: str) -> None:
+        real(source, target)
+        assert LocalFiles(store.folder).refresh([name]) == {name}
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert store.delete([name], older_than=FAR_FUTURE) == set()
+    assert read(store, name) == b"x"
+    assert names_in(store.folder) == [f"{name[:2]}/{name}"]
 
 
 def test_bytes_erased_while_they_are_compared_are_stored_anew(store: LocalFiles) -> None:

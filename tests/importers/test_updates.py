@@ -17,7 +17,7 @@ from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Outcome
 from stat7.testing.samples import sample
 from tests.importers.support import imported, memory_repository
-from tests.repositories import KINDS, Intercepted, make_repository, with_store
+from tests.repositories import KINDS, Intercepted, lead_in_a_circle, make_repository, with_store
 
 
 def facts(value: object, id: str = "thing", previous: Address | None = None) -> Record:
@@ -177,6 +177,12 @@ def test_races_without_end_are_given_up_as_a_conflict() -> None:
     done = imported(racing, [item(facts(2))], update=True)
     assert done.counts() == {"read": 1, "conflict": 1}
     assert 2 not in values(repo)
+
+
+def test_an_update_after_notices_that_lead_in_a_circle_becomes_the_next_version() -> None:
+    repo, notices = lead_in_a_circle(memory_repository(), "thing")
+    assert imported(repo, [item(facts(1))], update=True).counts() == {"read": 1, "new": 1}
+    assert repo.head("thing") == facts(1, previous=notices[0].address).address
 
 
 def test_an_update_takes_a_fixed_number_of_calls_whatever_the_number_of_items() -> None:

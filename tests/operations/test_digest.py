@@ -11,7 +11,7 @@ import pytest
 
 from stat7.errors import Corrupt
 from stat7.operations import sorting
-from stat7.operations.digest import Digests, digest, digest_lines
+from stat7.operations.digest import Digests, difference, digest, digest_lines
 from stat7.record import Record
 from stat7.repository import Repository
 from stat7.testing.samples import HOSTILE_IDS, chain, notice, sample, samples
@@ -44,6 +44,7 @@ def fill(repo: Repository, shuffled: int = 0) -> list[Record]:
     random.Random(shuffled).shuffle(records)
     put_new(repo, records)
     repo.withdraw([sample("y").address, chain("x", 3)[1].address], case=str(shuffled), reason="r")
+    repo.withdraw_files([shared.sha256, "f" * 64], case=str(shuffled), reason="r")
     return [record for record in records if record != chain("x", 3)[1]]
 
 
@@ -54,14 +55,15 @@ def test_there_is_one_line_for_each_thing_sorted_as_bytes(repo: Repository) -> N
     expected += [f"F {sha256(data)} {len(data)}\n" for data in (b"file of one", b"shared")]
     expected += [f"H {sha256(id.encode())} {address}\n" for id, address in heads.items()]
     expected += [f"W {address}\n" for address in (sample("y").address, chain("x", 3)[1].address)]
+    expected += [f"X {name}\n" for name in (sha256(b"shared"), "f" * 64)]
     assert list(digest_lines(repo)) == sorted(line.encode() for line in expected)
 
 
 def test_the_digests_are_the_sha256_of_the_lines(repo: Repository) -> None:
     fill(repo)
     lines = list(digest_lines(repo))
-    of = {kind: sha256(b"".join(line for line in lines if line[:1] in kind)) for kind in (b"EW", b"H", b"F")}
-    assert digest(repo) == Digests(of[b"EW"], of[b"H"], of[b"F"], sha256(b"".join(lines)))
+    of = {kind: sha256(b"".join(line for line in lines if line[:1] in kind)) for kind in (b"EW", b"H", b"FX")}
+    assert digest(repo) == Digests(of[b"EW"], of[b"H"], of[b"FX"], sha256(b"".join(lines)))
     assert list(digest(repo).as_dict()) == ["entities", "heads", "files", "combined"]
 
 
@@ -91,9 +93,14 @@ def test_any_difference_changes_the_digest_it_belongs_to(repo: Repository) -> No
     assert head.heads != document.heads
     assert (head.entities, head.files) == (document.entities, document.files)
     put_new(repo, [sample("naming", files=[put_file(repo, b"another")])])
-    assert digest(repo).files != head.files
+    files = digest(repo)
+    assert files.files != head.files
+    repo.withdraw_files([sha256(b"another")], case="1", reason="r")
+    withdrawn = digest(repo)
+    assert withdrawn.files != files.files
+    assert (withdrawn.entities, withdrawn.heads) == (files.entities, files.heads)
     repo.withdraw(["0" * 64], case="1", reason="r")
-    assert len({d.combined for d in (before, document, head, digest(repo))}) == 4
+    assert len({d.combined for d in (before, document, head, files, withdrawn, digest(repo))}) == 6
 
 
 def test_a_damaged_document_has_no_digest(repo: Repository) -> None:
@@ -131,3 +138,20 @@ def test_progress_counts_documents(repo: Repository) -> None:
     seen: list[tuple[str, int, int | None]] = []
     digest(repo, report=lambda stage, done, total: seen.append((stage, done, total)))
     assert seen[-1] == ("entities", repo.store.count(), repo.store.count())
+
+
+def test_the_difference_of_two_stores_is_what_only_one_of_them_has(repo: Repository, tmp_path: Path) -> None:
+    with make_repository(KINDS[0], tmp_path / "other") as other:
+        for repository in (repo, other):
+            fill(repository)
+        assert list(difference(repo, other)) == []
+        assert list(difference(other, repo)) == []
+        mine, theirs = sample("mine"), sample("theirs")
+        put_new(repo, [mine])
+        put_new(other, [theirs])
+        expected = [b"- E %s\n" % mine.address.encode(), b"+ E %s\n" % theirs.address.encode()]
+        expected += [
+            b"%s H %s %s\n" % (mark, sha256(record.id.encode()).encode(), record.address.encode())
+            for mark, record in ((b"-", mine), (b"+", theirs))
+        ]
+        assert list(difference(repo, other)) == sorted(expected, key=lambda line: line[2:])

@@ -20,7 +20,7 @@ from stat7.record import Record
 from stat7.repository import Repository
 from stat7.testing.samples import sample, samples
 from tests.importers.support import imported, memory_repository
-from tests.repositories import KINDS, Intercepted, make_repository, with_store
+from tests.repositories import KINDS, Intercepted, lead_in_a_circle, make_repository, with_store
 
 
 def exported(repo: Repository, query: Query | None = None) -> list[bytes]:
@@ -66,7 +66,7 @@ def test_an_empty_store_gives_an_empty_file() -> None:
 def test_importing_an_export_into_an_empty_store_gives_the_same_digest(
     kind: str, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "PAGE", 3)
+    monkeypatch.setattr(export_module, "DOCUMENTS", 3)
     with make_repository(kind, tmp_path / "a") as source, make_repository(kind, tmp_path / "b") as target:
         attachment = source.put_file(b"some bytes")
         entry = {"name": "x", "media_type": "text/plain", "size": 10, "sha256": attachment.sha256}
@@ -84,11 +84,11 @@ def test_histories_of_all_lengths_are_carried_whatever_the_pages(
     source, target = memory_repository(), memory_repository()
     records = [record for number, length in enumerate(lengths) for record in chain(f"id {number}", length)]
     source.put_many(random.Random(seed).sample(records, len(records)))
-    before, export_module.PAGE = export_module.PAGE, page  # type: ignore[misc]
+    before, export_module.DOCUMENTS = export_module.DOCUMENTS, page  # type: ignore[attr-defined]
     try:
         data = io.BytesIO(b"\n".join(exported(source)))
     finally:
-        export_module.PAGE = before  # type: ignore[misc]
+        export_module.DOCUMENTS = before  # type: ignore[attr-defined]
     assert imported(target, read_entities(data), batch=batch).problems == []
     assert digest(target).as_dict() == digest(source).as_dict()
 
@@ -104,6 +104,19 @@ def test_withdrawn_versions_are_left_out_and_those_behind_them_are_not() -> None
     assert exported(repo, Query()) == []
 
 
+def test_notices_that_lead_in_a_circle_end_the_walk() -> None:
+    repo, _ = lead_in_a_circle(memory_repository(), "a")
+    repo.put_many(chain("b", 3))
+    assert exported(repo) == [version.document for version in chain("b", 3)[::-1]]
+
+
+def test_each_document_is_exported_once_though_another_id_names_it_as_previous() -> None:
+    repo = memory_repository()
+    records = [*chain("b", 2), sample("a", previous=chain("b", 2)[-1].address)]
+    repo.put_many(records)
+    assert sorted(exported(repo)) == documents(records)
+
+
 def test_a_history_ends_at_the_first_version_that_is_not_stored() -> None:
     repo = memory_repository()
     versions = chain("a", 3)
@@ -112,7 +125,7 @@ def test_a_history_ends_at_the_first_version_that_is_not_stored() -> None:
 
 
 def test_progress_is_reported_once_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_module, "PAGE", 4)
+    monkeypatch.setattr(export_module, "DOCUMENTS", 4)
     repo = memory_repository()
     repo.put_many(samples(10))
     told: list[tuple[str, int, int | None]] = []

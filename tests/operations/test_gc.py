@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from stat7 import paging
 from stat7.errors import ConfigError, InvalidEntity
 from stat7.files.base import StoredFile
 from stat7.files.local import LocalFiles
-from stat7.operations import walking
 from stat7.operations.gc import DEFAULT_GRACE_MS, LEAST_GRACE_MS, collect
 from stat7.repository import Repository
 from stat7.testing.samples import sample
@@ -151,7 +151,7 @@ def test_compact_gives_freed_space_back_and_erases_withdrawn_bytes(tmp_path: Pat
 def test_pages_of_files_are_all_looked_at(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {aged(repo, bytes([number]), 8) for number in range(10)}
     monkeypatch.setattr("stat7.operations.gc.NAMES", 3)
-    assert walking.NAMES > 3
+    assert paging.NAMES > 3
     seen: list[tuple[str, int, int | None]] = []
     result = collect(repo, report=lambda *told: seen.append(told))
     assert result.deleted == len(names)

@@ -12,14 +12,15 @@ from stat7.operations import copy as copy_module
 from stat7.operations import resuming
 from stat7.operations.copy import copy
 from stat7.operations.resuming import MARK, fingerprint, read_mark
-from stat7.record import Record
+from stat7.record import Notice, Record
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove
-from stat7.testing.samples import samples
+from stat7.testing.samples import sample, samples
 from tests.operations.copying import Make, fill, run
 from tests.repositories import (
     Intercepted,
     contents,
+    put_file,
     put_new,
     with_store,
 )
@@ -85,7 +86,7 @@ def test_it_goes_on_where_it_was(pair: tuple[Repository, Repository]) -> None:
     with pytest.raises(Cut):
         copy(source, with_store(target, Killed(target.store, "put", 6)))
     fingerprint_, stage, cursor = read_mark(target.store.marks()[MARK])
-    assert (fingerprint_, stage) == (fingerprint(source.store), "documents")
+    assert (fingerprint_, stage) == (fingerprint(source.store, 5), "documents")
     assert cursor is not None
     counted: list[int] = []
 
@@ -100,6 +101,28 @@ def test_it_goes_on_where_it_was(pair: tuple[Repository, Repository]) -> None:
     assert result.documents_new == sum(counted) == 111 - there
     assert result.documents_existed == 0, "nothing before the cursor was read again"
     assert (result.notices_new, result.files_existed) == (0, 0), "and no stage before it"
+
+
+@pytest.mark.usefixtures("saved_at_once")
+def test_what_was_withdrawn_between_cut_off_and_resuming_is_withdrawn_at_the_target(
+    pair: tuple[Repository, Repository],
+) -> None:
+    source, target = pair
+    fill(source)
+    file = put_file(source, b"withdrawn late")
+    naming, *records = [sample("naming", files=[file]), *samples(100, "more")]
+    put_new(source, [naming, *records])
+    with pytest.raises(Cut):
+        copy(source, with_store(target, Killed(target.store, "swap_heads", 2)))
+    assert read_mark(target.store.marks()[MARK])[1] == "heads"
+    source.withdraw([records[-1].address], case="late", reason="r")
+    source.withdraw_files([file.sha256], case="late", reason="r")
+    # As many documents as there were before, so that their number doesn't tell.
+    put_new(source, [sample("in its stead")])
+    result, problems = run(source, target, verify=True)
+    assert (problems, result.ok) == ([], True)
+    assert contents(target) == contents(source)
+    assert isinstance(target.files.stat([file.sha256])[file.sha256], Notice)
 
 
 @pytest.mark.usefixtures("saved_at_once")
@@ -142,7 +165,7 @@ def test_the_progress_of_a_copy_from_elsewhere_is_not_used(make: Make, target: R
 def test_a_mark_that_makes_no_sense_is_ignored(pair: tuple[Repository, Repository], mark: str) -> None:
     source, target = pair
     fill(source)
-    target.store.set_mark(MARK, mark.replace("FP", fingerprint(source.store)))
+    target.store.set_mark(MARK, mark.replace("FP", fingerprint(source.store, 5)))
     result, problems = run(source, target)
     assert problems == []
     assert result.documents_new == 11

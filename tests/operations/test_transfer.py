@@ -10,17 +10,20 @@ from stat7.address import digest
 from stat7.errors import Gone
 from stat7.files.base import Source, StoredFile
 from stat7.operations.verify import verify
+from stat7.record import Notice
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove
 from stat7.testing.samples import chain, forge, sample
 from tests.operations.copying import fill, run
 from tests.repositories import (
     DAY_MS,
+    Bounded,
     Intercepted,
     age_file,
     contents,
     damage_document,
     damage_file,
+    lead_in_a_circle,
     missing_file,
     put_file,
     put_new,
@@ -272,3 +275,32 @@ def test_bytes_that_change_on_their_way_are_refused(source: Repository, target: 
     result, problems = run(with_files(source, Noisy(source.files)), with_files(target, Checking(target.files)))
     assert ("file", record.files[0].sha256) in [problem[:2] for problem in problems]
     assert result.files_new == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_notices_that_lead_in_a_circle_are_copied(pair: tuple[Repository, Repository], late: bool) -> None:
+    source, target = pair
+    fill(source)
+    first, second = chain("circle", 2)
+    circling, notices = lead_in_a_circle(source, "circle", *([first] if late else []))
+    if late:
+        put_new(target, [first, second])
+    result, problems = run(circling, with_store(target, Bounded(target.store)))
+    assert target.store.get([notice.address for notice in notices]) == {n.address: n for n in notices}
+    assert [problem.subject for problem in problems] == (["circle"] if late else [])
+    assert result.heads_diverged == late
+
+
+def test_a_source_that_answers_with_notices_of_other_addresses_is_not_followed_for_ever(
+    source: Repository, target: Repository
+) -> None:
+    asked, other = "a" * 64, "b" * 64
+
+    class Lying(Bounded):
+        def get(self, addresses: Sequence[str]) -> dict[str, bytes | Notice]:
+            lies = {asked: Notice(other, "1", "r", "2026-01-01T00:00:00.000Z", "x", asked)}
+            return super().get(addresses) | {address: lies[address] for address in addresses if address in lies}
+
+    source.store.swap_heads([HeadMove("x", None, asked)])
+    _, problems = run(with_store(source, Lying(source.store)), target)
+    assert [problem[:2] for problem in problems] == [("head", "x")]

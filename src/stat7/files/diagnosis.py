@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 from stat7.contracts import Check
-from stat7.files.durable import TemporaryFile, fsync_folder, translate
-
-_LOW_SPACE = 1024**3
-_NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs"}
-)
+from stat7.disk import NETWORK, file_system, room
+from stat7.files.durable import TemporaryFile, translate
+from stat7.fsync import fsync_folder
 
 
 def diagnose_folder(folder: str) -> list[Check]:
@@ -31,27 +27,6 @@ def diagnose_folder(folder: str) -> list[Check]:
 def folder_bytes(folder: str) -> int:
     """Bytes of disk that everything below `folder` takes; 0 if it is missing. Raises OSError."""
     return sum(_disk_size(entry.stat(follow_symlinks=False)) for entry in _entries(folder))
-
-
-def file_system_of(folder: str, mounts: str) -> str | None:
-    """The type of the file system that holds `folder`, by the text of /proc/mounts; None if it isn't there."""
-    best, found = "", None
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        if len(fields) < 3:
-            continue
-        # Spaces and the like are written as three octal digits.
-        point = (
-            fields[1]
-            .encode("utf-8", "surrogateescape")
-            .decode("unicode_escape")
-            .encode("latin-1")
-            .decode("utf-8", "replace")
-        )
-        inside = folder == point or folder.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, found = point, fields[2]
-    return found
 
 
 def _writable(folder: str) -> Check:
@@ -86,27 +61,22 @@ def _folder_fsync(folder: str) -> Check:
 
 
 def _space(folder: str) -> Check:
-    free = shutil.disk_usage(folder).free
-    text = f"{free / 1024**3:.1f} GiB free"
-    if free < _LOW_SPACE:
-        return Check("files space", "warn", f"{text}; free some, `stat7 gc` erases files that nothing names")
-    return Check("files space", "ok", text)
+    _, status, text = room(folder)
+    if status == "ok":
+        return Check("files space", "ok", text)
+    return Check("files space", status, f"{text}; free some, `stat7 gc` erases files that nothing names")
 
 
 def _file_system(folder: str) -> Check | None:
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
-            system = file_system_of(os.path.realpath(folder), file.read())
-    except OSError:
-        return None
+    system = file_system(folder)
     if system is None:
         return None
-    if system in _NETWORK:
+    if system in NETWORK:
         text = (
             f"{system} is a network file system: durable only as far as its server keeps its word; prefer a local disk"
         )
         return Check("files system", "warn", text)
-    return Check("files system", "ok", f"{system}")
+    return Check("files system", "ok", system)
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:

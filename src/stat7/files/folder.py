@@ -3,6 +3,7 @@
     <root>/ab/ab12…            the bytes, named by their SHA-256, in a shard folder named by its first two digits
     <root>/ab/ab12….chunks     chunk table of a file larger than CHUNK (stat7.files.verified)
     <root>/ab/ab12….withdrawn  the notice of a withdrawn file (stat7.files.notices); its bytes and table are erased
+    <root>/ab/ab12….aside      bytes that gc looks at once more before it erases them, or that a killed gc left behind
     <root>/incoming-…          what is being stored, or what a killed put left behind
 
 Folders are made as they are needed. The time of a stored file is its modification time.
@@ -24,21 +25,22 @@ from stat7.files.base import CHUNK, StoredFile
 from stat7.files.durable import (
     TEMPORARY,
     TemporaryFile,
-    fsync_folder,
     list_folder,
     make_folder,
     modified,
+    name_first,
     open_regular,
     remove,
-    temporary_path,
     translate,
     translated,
 )
 from stat7.files.notices import decode_notice, encode_notice
+from stat7.fsync import fsync_folder
 from stat7.record import Notice
 
 _TABLE = ".chunks"
 _NOTICE = ".withdrawn"
+_ASIDE = ".aside"
 _SHARD = re.compile("[0-9a-f]{2}")
 _DENIED = frozenset((errno.EACCES, errno.EPERM))
 _DAMAGED = frozenset((errno.EIO, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.ELOOP))
@@ -129,35 +131,55 @@ class FileFolder:
             os.utime(self.path(sha256))
             return modified(self.path(sha256))
         except FileNotFoundError:
-            return None
+            return self.renew(sha256) if self._restore(sha256) else None
 
     # Erasing.
 
     def erase(self, sha256: str) -> bool:
         """Erase the bytes and the chunk table; False if there were no bytes."""
-        erased = remove(self.path(sha256))
+        erased = [remove(self.path(sha256) + kind) for kind in ("", _ASIDE)]
         remove(self.path(sha256) + _TABLE)
-        return erased
+        return any(erased)
 
     def erase_older(self, sha256: str, older_than: int) -> bool:
         """`erase` if the file's time is before `older_than` (ms since 1970), even if it is renewed in that moment."""
-        path, aside = self.path(sha256), temporary_path(self.root)
+        path, aside = self.path(sha256), self.path(sha256) + _ASIDE
         try:
             if modified(path) >= older_than:
                 return False
-            # A put or refresh could come between looking and erasing: so it is moved away, and looked at again.
-            os.rename(path, aside)
+            # A put or refresh could come between looking and erasing: so it is moved away, and looked at again. If this
+            # process is killed now, or others look for the file, they give it its name back.
+            os.replace(path, aside)
+            if modified(aside) >= older_than and not self.is_withdrawn(sha256):
+                os.replace(aside, path)
+                return False
         except FileNotFoundError:
             return False
-        if modified(aside) >= older_than and not self.is_withdrawn(sha256):
-            os.replace(aside, path)
+        if not remove(aside):
             return False
-        remove(aside)
         remove(path + _TABLE)
         return True
 
+    def _restore(self, sha256: str) -> bool:
+        """Give bytes that gc has moved aside their name back, unless they are withdrawn; whether they have it now.
+
+        Somebody else, the gc itself for one, may do the same at the same time.
+        """
+        path, aside = self.path(sha256), self.path(sha256) + _ASIDE
+        if self.is_withdrawn(sha256):
+            return False
+        if os.access(aside, os.F_OK):
+            with suppress(FileNotFoundError):
+                name_first(aside, path)
+                fsync_folder(self.shard(sha256))
+                remove(aside)
+        return os.access(path, os.F_OK)
+
     def sweep(self, older_than: int) -> int:
-        """Erase temporary files and chunk tables without a file, if older than that, and bytes beside a notice."""
+        """Erase temporary files and chunk tables without a file, if older than that, and bytes beside a notice.
+
+        Bytes that a killed gc moved aside are files again.
+        """
         temporaries = [name for name in list_folder(self.root) if name.startswith(TEMPORARY)]
         swept = sum(_remove_older(os.path.join(self.root, name), older_than) for name in temporaries)
         return swept + sum(self._sweep_shard(shard, older_than) for shard in self.shard_names())
@@ -169,8 +191,10 @@ class FileFolder:
             sha256, _, kind = name.partition(".")
             if not is_address(sha256):
                 continue
-            if f".{kind}" == _TABLE and sha256 not in names:
+            if f".{kind}" == _TABLE and sha256 not in names and sha256 + _ASIDE not in names:
                 swept += _remove_older(self.path(sha256) + _TABLE, older_than)
+            elif f".{kind}" == _ASIDE:
+                self._restore(sha256)
             elif f".{kind}" == _NOTICE:
                 swept += self.erase(sha256)
         return swept
@@ -189,7 +213,7 @@ class FileFolder:
         try:
             found = os.stat(self.path(sha256))
         except FileNotFoundError:
-            return None
+            return self.look(sha256) if self._restore(sha256) else None
         return StoredFile(sha256, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def open(self, sha256: str) -> RawLocalFile:
@@ -198,6 +222,10 @@ class FileFolder:
             file = open_regular(self.path(sha256))
         except OSError as error:
             self.refuse_withdrawn(sha256)
+            with translated(self.root):
+                restored = isinstance(error, FileNotFoundError) and self._restore(sha256)
+            if restored:
+                return self.open(sha256)
             raise self.unreadable(sha256, error) from error
         try:
             # Asked after opening: a withdrawal whose bytes are not erased yet is one already.

@@ -17,11 +17,12 @@ from pathlib import Path
 from stat7.contracts import Check, Page
 from stat7.files.base import CHUNK, Source, StoredFile
 from stat7.files.diagnosis import diagnose_folder, folder_bytes
-from stat7.files.durable import fsync_folder, translate, translated
+from stat7.files.durable import translate, translated
 from stat7.files.folder import FileFolder
 from stat7.files.names import require_digest, require_name, scan_cursor, scan_start
 from stat7.files.sources import pieces
 from stat7.files.verified import FileHash, open_verified
+from stat7.fsync import fsync_folder
 from stat7.record import Notice
 
 

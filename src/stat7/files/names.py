@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stat7.address import is_address
 from stat7.errors import InvalidEntity, InvalidQuery
+from stat7.paging import at_least_one
 
 _CURSOR = "files."
 
@@ -29,8 +30,7 @@ def scan_cursor(last: str) -> str:
 
 def scan_start(cursor: str | None, limit: int) -> str:
     """The SHA-256 after which a scan goes on, "" for the beginning; raises InvalidQuery for a bad cursor or limit."""
-    if limit < 1:
-        raise InvalidQuery("limit", f"must be at least 1, is {limit}")
+    at_least_one(limit)
     if cursor is None:
         return ""
     last = cursor.removeprefix(_CURSOR)

@@ -102,6 +102,7 @@ def _withdrawn_facts(repo: Repository, wanted: Mapping[int, tuple[Record, Addres
     """
     found: dict[int, Notice] = {}
     frontier = {index: head for index, (_, head) in wanted.items() if head is not None}
+    met: dict[int, set[Address]] = {index: set() for index in frontier}
     while frontier:
         documents = repo.get_documents(list(frontier.values()))
         following: dict[int, Address] = {}
@@ -114,7 +115,9 @@ def _withdrawn_facts(repo: Repository, wanted: Mapping[int, tuple[Record, Addres
                     continue
             else:
                 previous = None if item is None else orjson.loads(item)["previous"]
-            if previous is not None:
+            # No hash binds what a notice says: notices from elsewhere may lead in a circle.
+            met[index].add(address)
+            if previous is not None and previous not in met[index]:
                 following[index] = previous
         frontier = following
     return found

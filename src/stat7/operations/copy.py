@@ -20,14 +20,15 @@ from stat7.operations.transfer import CopyProblem as CopyProblem
 from stat7.operations.transfer import CopyResult as CopyResult
 from stat7.operations.transfer import OnProblem, Transfer, read_source
 from stat7.operations.verify import verify_files
-from stat7.operations.walking import DOCUMENTS, NAMES
+from stat7.paging import DOCUMENTS, NAMES, walk
 from stat7.progress import Report, silent
 from stat7.record import Notice, Record
 from stat7.repository import Repository
 from stat7.stores.base import Finding, HeadMove
 from stat7.versions import find_ancestors
 
-STAGES: Final = ("notices", "file notices", "files", "documents", "heads")
+STAGES: Final = ("files", "documents", "heads")
+"""What a copy that was cut off need not do again; notices come before, always from the first on."""
 
 BATCH: Final = 5000
 """Most documents written in one call."""
@@ -56,8 +57,8 @@ def copy(
     the same and nothing else.
     """
     transfer = Transfer(source, target, on_problem)
-    progress = Progress(source.store, target.store, STAGES)
-    _copy_notices(transfer, progress, report)
+    notices = _copy_notices(transfer, report)
+    progress = Progress(source.store, target.store, STAGES, notices)
     _copy_files(transfer, progress, report)
     _copy_documents(transfer, progress, report)
     _copy_heads(transfer, progress, report)
@@ -67,16 +68,21 @@ def copy(
     return transfer.result
 
 
-def _copy_notices(transfer: Transfer, progress: Progress, report: Report) -> None:
-    done, total = 0, transfer.source.store.count()
-    for page in progress.pages("notices", transfer.source.store.scan, DOCUMENTS):
-        transfer.withdraw([held for _, held in page.items if isinstance(held, Notice)])
-        progress.save("notices", page.cursor)
+def _copy_notices(transfer: Transfer, report: Report) -> int:
+    """Withdraw at the target what the source withdrew, documents and files; returns how many notices there are."""
+    done = count = 0
+    total = transfer.source.store.count()
+    for page in walk(transfer.source.store.scan, DOCUMENTS):
+        notices = [held for _, held in page.items if isinstance(held, Notice)]
+        transfer.withdraw(notices)
+        count += len(notices)
         done += len(page.items)
         report("notices", done, max(done, total))
-    for files in progress.pages("file notices", transfer.source.files.scan, NAMES):
-        transfer.withdraw_files([item for item in files.items if isinstance(item, Notice)])
-        progress.save("file notices", files.cursor)
+    for files in walk(transfer.source.files.scan, NAMES):
+        notices = [item for item in files.items if isinstance(item, Notice)]
+        transfer.withdraw_files(notices)
+        count += len(notices)
+    return count
 
 
 def _copy_files(transfer: Transfer, progress: Progress, report: Report) -> None:
@@ -200,7 +206,10 @@ def _read_back(transfer: Transfer, report: Report) -> None:
 
     verify_files(transfer.target, on_finding=on_finding, report=report)
     try:
-        transfer.result.source = digest(transfer.source, report=report)
-        transfer.result.target = digest(transfer.target, report=report)
+        # Side by side: one of them at least waits for its disk or server.
+        with ThreadPoolExecutor(1, "stat7-copy") as pool:
+            source = pool.submit(digest, transfer.source)
+            transfer.result.target = digest(transfer.target, report=report)
+            transfer.result.source = source.result()
     except Corrupt as error:
         transfer.problem("document", error.address, f"damaged ({error.found}), so that no digest can be taken")

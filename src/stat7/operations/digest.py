@@ -3,33 +3,39 @@
     E <address>                  a document
     F <sha256> <size>            a file that a stored document names
     H <sha256 of id> <address>   a head
-    W <address>                  a withdrawal notice
+    W <address>                  the notice of a withdrawn document
+    X <sha256>                   the notice of a withdrawn file
 
 Equal digests mean equal contents, on whatever backend, and anybody can make them: `stat7 digest --lines | sha256sum`.
-Each line begins with its kind, and its third to fourth character are the first byte of a digest: two stores can be
-compared bucket by bucket along the same lines.
+Since the lines are sorted, one pass over two stores finds all that differs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from stat7.address import Address
 from stat7.operations.sorting import LineSorter
-from stat7.operations.walking import DOCUMENTS, NAMES, in_batches, walk
+from stat7.paging import DOCUMENTS, NAMES, in_batches, walk
 from stat7.progress import Report, silent
 from stat7.record import Notice
 from stat7.repository import Repository
 from stat7.stored import parse_stored, verified
 
-_KINDS = {b"E": "entities", b"W": "entities", b"H": "heads", b"F": "files"}
+_KINDS = {b"E": "entities", b"W": "entities", b"H": "heads", b"F": "files", b"X": "files"}
 
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """SHA-256 (64 lowercase hex digits) of the lines of documents and notices, of heads, of named files, and of all."""
+    """SHA-256 (64 lowercase hex digits) of the lines of documents and their notices, of heads, of files, and of all.
+
+    Files are those that documents name, and the notices of withdrawn ones.
+    """
 
     entities: str
     heads: str
@@ -57,6 +63,22 @@ def digest_lines(repo: Repository) -> Iterator[bytes]:
         yield from page
 
 
+def difference(one: Repository, other: Repository) -> Iterator[bytes]:
+    """The lines that only one of two stores has, in order, after `- ` (only `one`) or `+ ` (only `other`).
+
+    Both are read once, in constant memory. Raises Corrupt on the way.
+    """
+    lines = heapq.merge(_marked(one, b"- "), _marked(other, b"+ "))
+    for line, group in groupby(lines, key=itemgetter(0)):
+        marks = [mark for _, mark in group]
+        if len(marks) == 1:
+            yield marks[0] + line
+
+
+def _marked(repo: Repository, mark: bytes) -> Iterator[tuple[bytes, bytes]]:
+    return ((line, mark) for line in digest_lines(repo))
+
+
 def _pages(repo: Repository, report: Report) -> Iterator[list[bytes]]:
     """The lines in order, in lists that hold one kind each."""
     with LineSorter() as entities, LineSorter(unique=True) as files, LineSorter() as heads, LineSorter() as withdrawn:
@@ -72,6 +94,11 @@ def _pages(repo: Repository, report: Report) -> Iterator[list[bytes]]:
                 heads.add(b"H %s %s\n" % (hashlib.sha256(id.encode()).hexdigest().encode(), address.encode()))
         for lines in (entities, files, heads, withdrawn):
             yield from in_batches(lines, NAMES)
+        # Every file store scans in the order of SHA-256, so these need no sorting.
+        for files_page in walk(repo.files.scan, NAMES):
+            notices = [b"X %s\n" % item.address.encode() for item in files_page.items if isinstance(item, Notice)]
+            if notices:
+                yield notices
 
 
 def _entity_lines(repo: Repository, files: LineSorter, withdrawn: LineSorter, report: Report) -> Iterator[list[bytes]]:

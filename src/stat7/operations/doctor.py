@@ -10,11 +10,11 @@ from typing import Final
 
 import stat7
 from stat7.canonical import canonicalize
-from stat7.contracts import Check
+from stat7.contracts import Check, checks_of
 from stat7.errors import Stat7Error
 from stat7.files.base import StoredFile
 from stat7.operations.resuming import MARK, read_mark
-from stat7.operations.walking import NAMES
+from stat7.paging import NAMES
 from stat7.record import format_time
 from stat7.repository import Repository
 
@@ -31,13 +31,16 @@ _AWKWARD_BYTES: Final = (
 
 
 def diagnose(repo: Repository) -> list[Check]:
-    """What is so, and what to do where it isn't well. Looks only, and is quick however much is stored."""
+    """What is so, and what to do where it isn't well. Quick however much is stored.
+
+    Changes nothing, save that a folder of files is tried with one small file, which is erased again.
+    """
     return [
         _program(),
         _packages(),
         _canonical_form(),
-        *_answers("store", lambda: _about(repo.store, "store", repo.store.capabilities.durable)),
-        *_answers("files", lambda: _about(repo.files, "files", repo.files.durable)),
+        *_answers("store", lambda: checks_of(repo.store, "store", repo.store.capabilities.durable)),
+        *_answers("files", lambda: checks_of(repo.files, "files", repo.files.durable)),
         *_answers("clock", lambda: [_clock(repo)]),
         *_answers("copies", lambda: [_copies(repo)]),
     ]
@@ -85,17 +88,6 @@ def _canonical_form() -> Check:
         return Check("canonical form", "ok", "numbers and names are written as RFC 8785 asks")
     text = "this installation does not write RFC 8785, its addresses would be wrong; install the locked packages"
     return Check("canonical form", "fail", text)
-
-
-def _about(part: object, name: str, durable: bool) -> list[Check]:
-    """What a store says about itself, or the one thing that is known of it."""
-    ask = getattr(part, "diagnose", None)
-    if ask is not None:
-        checks: list[Check] = ask()
-        return checks
-    if durable:
-        return [Check(name, "ok", "what is acknowledged survives a power cut")]
-    return [Check(name, "warn", "what is acknowledged may be lost; use a durable one for what must be kept")]
 
 
 def _clock(repo: Repository) -> Check:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import BinaryIO, Final
 
-import orjson
-
 from stat7.address import Address
+from stat7.paging import DOCUMENTS, walk
 from stat7.progress import Report, silent
 from stat7.query import Query
-from stat7.record import Notice, read_trusted
+from stat7.record import read_trusted
 from stat7.repository import Repository
-
-PAGE: Final = 500
-"""Documents held at a time; with the largest ones there can be, 125 MiB."""
+from stat7.stored import previous_of, read_links
 
 _EVERYTHING: Final = Query(versions="all")
 _CURRENT: Final = Query()
@@ -41,54 +39,43 @@ def export_entities(repo: Repository, target: BinaryIO, *, query: Query | None =
 
 def _pages(repo: Repository, query: Query) -> Iterator[list[bytes]]:
     if query == _EVERYTHING:
-        for heads in _head_pages(repo):
-            yield from _histories(repo, heads)
+        for page in walk(repo.store.scan_heads, DOCUMENTS):
+            yield from _histories(repo, dict(page.items))
     elif query == _CURRENT:
-        for heads in _head_pages(repo):
-            yield [found for _, found in _documents(repo, heads)]
+        for page in walk(repo.store.scan_heads, DOCUMENTS):
+            yield [found for _, found in _documents(repo, [address for _, address in page.items])]
     else:
-        yield from _matching(repo, query)
+        for matches in walk(partial(repo.find_page, query), DOCUMENTS):
+            found = _documents(repo, [match.address for match in matches.items])
+            yield [document for address, document in found if query.matches(read_trusted(address, document))]
 
 
-def _matching(repo: Repository, query: Query) -> Iterator[list[bytes]]:
-    cursor: str | None = None
-    while True:
-        page = repo.find_page(query, cursor, PAGE)
-        found = _documents(repo, [match.address for match in page.items])
-        yield [document for address, document in found if query.matches(read_trusted(address, document))]
-        cursor = page.cursor
-        if cursor is None:
-            return
-
-
-def _head_pages(repo: Repository) -> Iterator[list[Address]]:
-    cursor: str | None = None
-    while True:
-        page = repo.store.scan_heads(cursor, PAGE)
-        yield [address for _, address in page.items]
-        cursor = page.cursor
-        if cursor is None:
-            return
-
-
-def _histories(repo: Repository, heads: Sequence[Address]) -> Iterator[list[bytes]]:
-    """The versions behind some heads, all of them a step back at a time; withdrawn ones are passed over."""
-    frontier = list(heads)
+def _histories(repo: Repository, heads: Mapping[str, Address]) -> Iterator[list[bytes]]:
+    """The versions of some ids, all of them a step back at a time; withdrawn ones are passed over."""
+    frontier = dict(heads)
+    met: dict[str, set[Address]] = {id: set() for id in frontier}
     while frontier:
-        found = repo.get_documents(frontier)
-        yield [document for address in frontier if isinstance(document := found.get(address), bytes)]
-        behind = [_previous(found[address]) for address in frontier if address in found]
-        frontier = [address for address in behind if address is not None]
+        held = repo.store.get(list(frontier.values()))
+        documents: list[bytes] = []
+        following: dict[str, Address] = {}
+        for id, address in frontier.items():
+            item = held.get(address)
+            if isinstance(item, bytes):
+                of, previous = read_links(address, item)
+                if of != id:
+                    continue
+                documents.append(item)
+            else:
+                previous = previous_of(id, address, item)
+            # No hash binds what a notice says: notices from elsewhere may lead in a circle.
+            met[id].add(address)
+            if previous is not None and previous not in met[id]:
+                following[id] = previous
+        yield documents
+        frontier = following
 
 
 def _documents(repo: Repository, addresses: Sequence[Address]) -> list[tuple[Address, bytes]]:
     """Those of the addresses that have a document, in order, with it."""
     found = repo.get_documents(addresses)
     return [(address, document) for address in addresses if isinstance(document := found.get(address), bytes)]
-
-
-def _previous(found: bytes | Notice) -> Address | None:
-    if isinstance(found, Notice):
-        return found.previous
-    previous: Address | None = orjson.loads(found)["previous"]
-    return previous

@@ -8,7 +8,7 @@ from typing import Final
 
 from stat7.errors import ConfigError
 from stat7.files.base import StoredFile
-from stat7.operations.walking import NAMES, walk
+from stat7.paging import NAMES, walk
 from stat7.progress import Report, silent
 from stat7.repository import Repository
 

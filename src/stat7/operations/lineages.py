@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from stat7.address import Address
 from stat7.errors import Corrupt
 from stat7.operations.sorting import LineSorter
-from stat7.operations.walking import DOCUMENTS, in_batches
+from stat7.paging import DOCUMENTS, in_batches
 from stat7.record import Notice, Record
 from stat7.stored import get_each, read_stored
 from stat7.stores.base import Finding, Store

@@ -1,7 +1,8 @@
 """How far a copy has come, kept in the destination, so that one that was cut off goes on where it was.
 
 It is always right to ignore it: what was copied is found there and skipped. It is used only while the source is the
-same as when the copy began, because what a changed source has gained may lie behind the cursor.
+same as when the copy began, because what a changed source has gained may lie behind the cursor. Notices are never
+resumed: what is withdrawn at the source must not stay at the destination because a copy had passed it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 
 from stat7.contracts import Page
 from stat7.errors import InvalidQuery
-from stat7.operations.walking import DOCUMENTS, walk
+from stat7.paging import DOCUMENTS, walk
 from stat7.stores.base import Store
 
 MARK: Final = "copy"
@@ -27,14 +28,17 @@ Item = TypeVar("Item")
 
 
 class Progress:
-    """Leads a copy from `source` through `stages`, and says in `target` how far it is."""
+    """Leads a copy from `source` through `stages`, and says in `target` how far it is.
+
+    `notices`: how many there are at the source, of documents and of files.
+    """
 
     def __init__(
-        self, source: Store, target: Store, stages: Sequence[str], *, save_every_s: float = SAVE_EVERY_S
+        self, source: Store, target: Store, stages: Sequence[str], notices: int, *, save_every_s: float = SAVE_EVERY_S
     ) -> None:
         self._target = target
         self._stages = stages
-        self._source = fingerprint(source)
+        self._source = fingerprint(source, notices)
         self._save_every_s = save_every_s
         self._saved_at = time.monotonic()
         self._reached, self._cursor = self._saved()
@@ -82,9 +86,9 @@ def read_mark(text: str) -> tuple[str, str, str | None]:
     return (source, stage, cursor) if known else ("", "", None)
 
 
-def fingerprint(store: Store) -> str:
-    """16 hex digits that stand for what a store holds: its kind, how many documents, and a sample of them."""
-    taken = hashlib.sha256(f"{store.capabilities.name} {store.count()}".encode())
+def fingerprint(store: Store, notices: int) -> str:
+    """16 hex digits that stand for what is held: kind of store, how many documents and notices, and a sample."""
+    taken = hashlib.sha256(f"{store.capabilities.name} {store.count()} {notices}".encode())
     for address, _ in store.scan(None, DOCUMENTS).items:
         taken.update(address.encode())
     return taken.hexdigest()[:16]

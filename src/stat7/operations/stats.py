@@ -8,7 +8,7 @@ from typing import Any, Final
 from stat7.coordinates import HORIZONS
 from stat7.errors import Corrupt
 from stat7.files.base import StoredFile
-from stat7.operations.walking import DOCUMENTS, NAMES, walk
+from stat7.paging import DOCUMENTS, NAMES, walk
 from stat7.repository import Repository
 from stat7.stored import read_stored
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from stat7.address import Address
 from stat7.errors import Corrupt, Gone, InvalidEntity, NotFound, Stat7Error
@@ -28,6 +29,9 @@ class CopyProblem(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}: {self.detail}"
 
+
+FILES_AT_ONCE: Final = 8
+"""Files copied at the same time: what waits for a disk or a server leaves the others room."""
 
 OnProblem: TypeAlias = Callable[[CopyProblem], None]
 
@@ -99,14 +103,19 @@ class Transfer:
     def copy_files(self, files: Sequence[StoredFile], count: Callable[[], None]) -> None:
         """Copy those of the files that the target lacks, or has in another size, which is damage; counts each."""
         known = self.target.files.stat([file.sha256 for file in files])
+        lacking = []
         for file in files:
             there = known.get(file.sha256)
             if isinstance(there, Notice):
                 self.result.files_withdrawn += 1
             elif there is not None and there.size == file.size:
                 self.result.files_existed += 1
-            elif (error := self._copy_file(file.sha256)) is not None:
-                self.problem("file", file.sha256, f"left out: {error}")
+            else:
+                lacking.append(file.sha256)
+                continue
+            count()
+        for sha256, outcome in self._bring_files(lacking):
+            self._note_file(sha256, outcome)
             count()
 
     def store(self, records: Sequence[Record], *, quiet: bool = False, again: bool = True) -> set[Address]:
@@ -138,7 +147,9 @@ class Transfer:
         For versions that came to the source after its documents were read. What can't be copied isn't reported here.
         """
         absent = wanted = self._missing(addresses)
+        met: set[Address] = set()  # no hash binds what a notice says: those from elsewhere may lead in a circle
         while wanted:
+            met |= wanted
             held = get_each(self.source.store, list(wanted))
             notices = [item for item in held.values() if isinstance(item, Notice)]
             self.withdraw(notices)
@@ -147,7 +158,7 @@ class Transfer:
             stored = self.store(records, quiet=True) if records else set()
             behind = [record.previous for record in records if record.address in stored]
             behind += [notice.previous for notice in notices]
-            wanted = self._missing([previous for previous in behind if previous is not None])
+            wanted = self._missing([previous for previous in behind if previous is not None]) - met
         return self._missing(absent)
 
     def _missing(self, addresses: Collection[Address]) -> set[Address]:
@@ -155,19 +166,33 @@ class Transfer:
         absent = set(addresses) - self.target.store.has(list(addresses)) if addresses else set()
         return absent - get_each(self.target.store, list(absent)).keys() if absent else absent
 
-    def _copy_file(self, sha256: str) -> Stat7Error | None:
-        """Copy one file, hashed on arrival; returns what is wrong with it at the source, if anything."""
+    def _bring_files(self, names: Sequence[str]) -> Iterator[tuple[str, Stat7Error | None]]:
+        """Copy files, several at once; each with the error that it met, if any. Raises what concerns all of them."""
+        if len(names) < 2:
+            yield from ((sha256, self._bring_file(sha256)) for sha256 in names)
+            return
+        with ThreadPoolExecutor(FILES_AT_ONCE, "stat7-copy") as pool:
+            try:
+                yield from zip(names, pool.map(self._bring_file, names), strict=True)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _bring_file(self, sha256: str) -> Stat7Error | None:
+        """Copy one file, hashed on arrival; returns the error that concerns it alone."""
         try:
             self.target.files.put(self.source.files.open(sha256), sha256=sha256)
-            self.result.files_new += 1
-        except (Corrupt, InvalidEntity) as error:
+        except (Corrupt, InvalidEntity, Gone, NotFound) as error:
             return error
-        except Gone as error:
-            self.withdraw_files([error.notice])
-        except NotFound:
-            # Collected at the source meanwhile; a document that names it after all will tell.
-            pass
         return None
+
+    def _note_file(self, sha256: str, outcome: Stat7Error | None) -> None:
+        if outcome is None:
+            self.result.files_new += 1
+        elif isinstance(outcome, Gone):
+            self.withdraw_files([outcome.notice])
+        elif not isinstance(outcome, NotFound):
+            # One that isn't found was collected at the source meanwhile; a document that names it after all will tell.
+            self.problem("file", sha256, f"left out: {outcome}")
 
     def _look_at_files(self, records: Iterable[Record]) -> tuple[dict[Address, str], set[str]]:
         """Why documents must be left out for their files; and the files that were renewed."""
@@ -175,8 +200,9 @@ class Transfer:
         if not naming:
             return {}, set()
         names = list({entry.sha256 for record in naming for entry in record.files})
-        for sha256 in set(names) - self.target.files.stat(names).keys():
-            self._copy_file(sha256)
+        for sha256, outcome in self._bring_files(list(set(names) - self.target.files.stat(names).keys())):
+            if outcome is None or isinstance(outcome, Gone):
+                self._note_file(sha256, outcome)
         refused, renewed = look_at_files(self.target.files, naming, self.target.now_ms())
         errors = {address: error for address, error in refused.items() if isinstance(error, InvalidEntity)}
         return {address: f"a file of it could not be copied ({error})" for address, error in errors.items()}, renewed

@@ -71,15 +71,13 @@ class Plan:
 class Capabilities:
     """What a backend is like, as data.
 
-    `max_batch`: most items that one call should carry. `atomic_put`: documents and their head moves are one
-    transaction. `consistent_find`: what was put is found at once. `durable`: what is acknowledged survives a power
-    cut. `ordered_scan`: `scan` goes in address order and `scan_heads` in some stable order. `shared`: other processes
-    can open the same store. `indexed`: the query fields served by an index.
+    `max_batch`: most items that one call should carry. `consistent_find`: what was put is found at once. `durable`:
+    what is acknowledged survives a power cut. `ordered_scan`: `scan` goes in address order and `scan_heads` in some
+    stable order. `shared`: other processes can open the same store. `indexed`: the query fields served by an index.
     """
 
     name: str
     max_batch: int = 10_000
-    atomic_put: bool = True
     consistent_find: bool = True
     durable: bool = True
     ordered_scan: bool = True

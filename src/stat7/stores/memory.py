@@ -20,6 +20,7 @@ import orjson
 from stat7.address import Address, is_address
 from stat7.coordinates import HORIZONS, SCALE
 from stat7.errors import InvalidEntity, InvalidQuery, Unavailable
+from stat7.paging import at_least_one
 from stat7.query import ANY, Query
 from stat7.record import Notice, Record, read_trusted
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
@@ -137,7 +138,7 @@ class MemoryStore:
         order = _candidates(kept, query)
         at = bisect_right(order, position)
         found = _matches(kept, query, islice(order, at, None))
-        items = [Match(record.address, record.id) for record in islice(found, _at_least_one(limit))]
+        items = [Match(record.address, record.id) for record in islice(found, at_least_one(limit))]
         if len(items) < limit or items[-1].address == order[-1]:
             return Page(items, None)
         return Page(items, query.cursor(items[-1].address))
@@ -373,7 +374,7 @@ def _page(keys: _Keys, kind: str, cursor: str | None, limit: int) -> Page[str]:
     """The next `limit` keys, and a cursor that says which walk it belongs to and the last key, as ASCII."""
     order = keys.ordered()
     at = 0 if cursor is None else bisect_right(order, _last_key(kind, cursor))
-    items = order[at : at + _at_least_one(limit)]
+    items = order[at : at + at_least_one(limit)]
     more = at + len(items) < len(order)
     return Page(items, f"{kind}.{items[-1].encode().hex()}" if more else None)
 
@@ -393,12 +394,6 @@ def _address_in(position: str) -> Address:
     if not is_address(position):
         raise InvalidQuery("cursor", "is not one that this store returned; drop it to begin anew")
     return position
-
-
-def _at_least_one(limit: int) -> int:
-    if limit < 1:
-        raise InvalidQuery("limit", f"must be at least 1, is {limit}")
-    return limit
 
 
 def _check(kept: Contents, address: Address) -> Iterator[Finding]:

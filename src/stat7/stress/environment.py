@@ -13,6 +13,7 @@ from typing import Any, Final
 import psutil
 
 import stat7
+from stat7.disk import file_system
 from stat7.repository import Repository
 
 PACKAGES: Final = ("apsw", "numpy", "orjson", "psutil", "xxhash")
@@ -51,9 +52,8 @@ def usable_cores() -> int:
 
 def filesystem_of(folder: Path) -> str | None:
     """The type of the file system that holds a folder (`ext4`, `apfs`, `NTFS`), None if it can't be told."""
-    place = folder.resolve()
-    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
-    return next((mounts[parent] for parent in (place, *place.parents) if parent in mounts), None)
+    # psutil knows the mounts of every system.
+    return file_system(folder, [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)])
 
 
 def _cpu() -> str | None:

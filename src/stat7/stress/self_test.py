@@ -92,7 +92,8 @@ CASES: Final = (
     _bad("a generator that is saturated", Subject(drag_ns=1_000_000), "lookup", Verdict.INVALID, "generator saturated"),
     _bad("a clock of 1 ms steps", Subject(clock=sabotage.CoarseClock()), "address", Verdict.INVALID, "timer floor"),
 )  # fmt: skip
-"""The matrix. Every check of a run that can be told from outside is named here at least once."""
+"""The matrix. `memory` and `scaling` have no case: what makes them fail takes minutes or millions of entities, so their
+verdicts are tried on given figures, by the tests of this package."""
 
 
 def self_test(report: Report = silent, on_result: Callable[[Caught], None] = lambda caught: None) -> list[Caught]:

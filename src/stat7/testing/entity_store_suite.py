@@ -36,6 +36,10 @@ from stat7.testing.withdrawal_suite import WithdrawalSuite
 
 NEW, EXISTED, WITHDRAWN = Outcome.NEW, Outcome.EXISTED, Outcome.WITHDRAWN
 GARBAGE_CURSORS = ("", "x", "nonsense", "💥", "a" * 5000, "eyJhIjoxfQ", "' OR 1=1 --", "\x00")
+MALFORMED_ADDRESSES = (
+    "", "f" * 63, "f" * 65, "F" * 64, "g" * 64, "-" + "f" * 63, "-" + "0" * 62 + "1", "+" + "0" * 63, "0_" * 32,
+    " " + "0" * 63, "0x" + "0" * 62, "٠" * 64, "\x00" * 64, "💥",
+)  # fmt: skip
 
 
 class EntityStoreSuite(WithdrawalSuite, CollisionSuite, FindSuite):
@@ -101,6 +105,16 @@ class EntityStoreSuite(WithdrawalSuite, CollisionSuite, FindSuite):
         addresses = [missing.address, withdrawn.address, stored.address, stored.address]
         assert store.get(addresses).keys() == {stored.address, withdrawn.address}
         assert store.has(addresses) == {stored.address}
+
+    @pytest.mark.parametrize("address", MALFORMED_ADDRESSES)
+    def test_what_is_no_address_is_missing(self, store: Store, address: str) -> None:
+        record = sample()
+        store.put([record])
+        assert store.get([address]) == {}
+        assert store.get([address, record.address]) == {record.address: record.document}
+        assert store.has([address]) == set()
+        assert store.has([address, record.address]) == {record.address}
+        assert store.named_files([address]) == set()
 
     def test_a_batch_of_thousands_is_put_and_read_in_one_call(self, store: Store) -> None:
         records = samples(min(3000, store.capabilities.max_batch))

@@ -78,7 +78,8 @@ class ReadsAndWrites:
                 mixer = self._mixer(repository.get_document, repository.put, cycle(addresses), self._documents(made))
                 mixer.run(pattern, int(self.seconds * _SECOND))
             acknowledged = mixer.acknowledged.tobytes()
-            return {"ceiling": idle.tape.rate, "acknowledged": acknowledged, **mixer.tape.result()}
+            done = {"acknowledged": acknowledged, "puts": mixer.puts}
+            return {"ceiling": idle.tape.rate, **done, **mixer.tape.result()}
 
         return work
 

@@ -1,5 +1,4 @@
-"""Collisions: none among all addresses of a scale, and signs that the hash behaves as one (EXP-01's method where it's
-cheap).
+"""Collisions: none among all addresses of a scale, and signs that the hash behaves as one.
 
 That no two of N addresses are equal proves little by itself: N = 100,000 bounds the chance of a pair at 30.6 bits. So
 parts of the addresses are tested too: 8 windows of 28 bits must collide as often as chance has it, and every bit must

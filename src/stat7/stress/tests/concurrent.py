@@ -46,11 +46,13 @@ def measure(context: Context, stage: Stage, workers: int, most: int | None = Non
         )
         for worker in range(workers)
     ]
+    tried = [room] * workers  # at most, which is all that is known if a worker fails
     try:
         found = run_together(tasks, seconds=seconds + SILENCE, prepare_seconds=SILENCE + 3 * workers)
+        tried = [result["puts"] for result in found]
     finally:
-        for task in tasks:
-            context.housing.wrote(range(task.first_write, task.first_write + room))
+        for task, puts in zip(tasks, tried, strict=True):
+            context.housing.wrote(range(task.first_write, task.first_write + puts))
     outcome.figures, summary = _figures(found)
     outcome.summaries = [summary]
     outcome.parameters = {"workers": workers, "reads_in_ten": 7, "durable_writes_in_ten": 3}

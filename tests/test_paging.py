@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stat7.contracts import Page
-from stat7.operations.walking import in_batches, walk
+from stat7.errors import InvalidQuery
+from stat7.paging import at_least_one, in_batches, walk
 
 
 def test_walking_follows_cursors_over_empty_pages_to_the_end() -> None:
@@ -26,3 +27,10 @@ def test_batches_hold_everything_in_order(count: int, sizes: list[int]) -> None:
     batches = list(in_batches(iter(range(count)), 3))
     assert [len(batch) for batch in batches] == sizes
     assert [item for batch in batches for item in batch] == list(range(count))
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_page_holds_at_least_one_item(limit: int) -> None:
+    assert at_least_one(1) == 1
+    with pytest.raises(InvalidQuery, match="at least 1"):
+        at_least_one(limit)

@@ -1,4 +1,6 @@
-"""Walking through everything a store holds, page by page, so that memory stays the same however much that is."""
+"""Pages: how large they are, and walking through everything page by page, so that memory stays the same however much
+that is.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,13 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from stat7.contracts import Page
+from stat7.errors import InvalidQuery
 
 DOCUMENTS: Final = 500
 """Documents in a page: at most 128 MiB of them, some 200 KiB as a rule."""
 
 NAMES: Final = 2000
-"""Heads, files or lines in a page: small things."""
+"""Matches, heads, files or lines in a page: small things."""
 
 Item = TypeVar("Item")
 
@@ -32,3 +35,10 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def at_least_one(limit: int) -> int:
+    """`limit`, the most items that a page may hold; raises InvalidQuery if it is under 1."""
+    if limit < 1:
+        raise InvalidQuery("limit", f"must be at least 1, is {limit}")
+    return limit
