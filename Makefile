@@ -2,6 +2,7 @@
 # Kept to GNU make 3.81, which macOS has.
 
 PYTHON ?=
+SERVERS ?=
 ARGS ?=
 COVERAGE_MIN ?= 95
 TEST_FLAGS ?= -n logical --dist worksteal
@@ -15,6 +16,7 @@ endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 DEMO_DATA := build/demo-data
+EXTRAS := $(foreach extra,stress testing postgres redis s3 azure gcs,--extra $(extra))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 # Commands that the tests and benchmarks start by the hundred need their bytecode kept.
@@ -33,8 +35,8 @@ setup: $(VENV)/installed ## build .venv with the locked dependencies and stat7 i
 demo: setup demo-data ## the main job on real data, from import to the quick stress test (ARGS=... is passed on)
 	@$(PY) scripts/demo.py $(ARGS)
 
-test: setup ## all tests that need no server (ARGS="-k name" chooses some)
-	@$(PY) -m pytest $(TEST_FLAGS) $(ARGS)
+test: setup ## all tests that need no server (ARGS="-k name" chooses some, ARGS="-m server" the others)
+	@$(PY) -m pytest $(TEST_FLAGS) -m "not server" $(ARGS)
 
 check: setup ## lint, format, types, layers and the rules of the house
 	@$(BIN)/ruff check .
@@ -50,8 +52,8 @@ coverage: setup ## the tests with branch coverage of src/, at least COVERAGE_MIN
 bench: setup ## every benchmark; writes docs/benchmarks.md, fails if a target is missed (ARGS=--quick for a small one)
 	@$(PY) scripts/bench.py $(ARGS)
 
-servers: ## install the programs outside Python that the tests call (node with npm)
-	@sh scripts/servers.sh
+servers: ## install the servers and programs outside Python that the tests call (SERVERS="postgres redis" chooses)
+	@python="$$(sh scripts/find_python.sh "$(PYTHON)")" && "$$python" scripts/install_servers.py $(SERVERS)
 
 wheel: setup ## build the wheel into dist/
 	@rm -rf dist
@@ -62,10 +64,11 @@ smoke: wheel ## install that wheel in an empty environment, away from the source
 
 lock: setup ## write requirements/*.txt anew from pyproject.toml and requirements/*.in (ARGS=--upgrade for newer versions)
 	@$(PIP) install --require-hashes -r requirements/lock.txt
-	@$(COMPILE) --python-version 3.11 --extra stress --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) --python-version 3.11 $(EXTRAS) --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 --constraint requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 	@$(COMPILE) --python-version 3.11 requirements/lock.in -o requirements/lock.txt
 	@$(COMPILE) --python-version 3.12 --no-deps requirements/demo.in -o requirements/demo.txt
+	@$(COMPILE) --python-version 3.11 --no-deps requirements/go.in -o requirements/go.txt
 
 clean: ## remove what was built and cached (not .venv)
 	@rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output
