@@ -1,0 +1,140 @@
+"""The tables, their version, and how a schema of the database becomes (or is refused as) a store of stat7.
+
+entities  a row for each document, and a bare one (all NULL but the address) for each that was withdrawn: that keeps the
+          address taken, so that of a put and a withdrawal that race the unique index lets only one order come about.
+          The primary key carries the coordinates: walks in address order read the index alone
+links     a column of entities: a key of 64 bits for each neighbour and file, see rows.py; GIN costs half of what a side
+          table does while writing
+cov       covering index over the coordinates, for narrow queries
+heads, notices, marks
+about     the version of this schema
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from stat7.errors import ConfigError
+
+SCHEMA_VERSION: Final = 1
+
+COLUMN_TYPES: Final = """
+    address bytea, horizon int2, lineage int8, resonance int4, velocity int4, density int4, created_at int8,
+    realm text COLLATE "C", entity_type text COLLATE "C", id text COLLATE "C", adjacency text[] COLLATE "C",
+    files bytea[], links int8[], document bytea"""
+
+INDEX_STATEMENTS: Final = {
+    "cov": "CREATE INDEX cov ON entities(realm, horizon, lineage, resonance, velocity, density, address)",
+    "links": "CREATE INDEX links ON entities USING gin(links) WHERE links IS NOT NULL",
+}
+"""Indexes that can be built anew while the store is used."""
+
+TABLES: Final = f"""
+    CREATE TABLE entities({COLUMN_TYPES},
+        CONSTRAINT entities_address CHECK (octet_length(address) = 32),
+        CONSTRAINT entities_pkey PRIMARY KEY(address) INCLUDE (realm, horizon, lineage, resonance, velocity, density))
+        WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+    {";".join(INDEX_STATEMENTS.values())};
+    CREATE TABLE heads(id text COLLATE "C" CONSTRAINT heads_pkey PRIMARY KEY, address bytea NOT NULL)
+        WITH (fillfactor = 80);
+    CREATE TABLE notices(address bytea CONSTRAINT notices_pkey PRIMARY KEY, "case" text NOT NULL, reason text NOT NULL,
+        withdrawn_at text NOT NULL, id text, previous text);
+    CREATE TABLE marks(name text COLLATE "C" CONSTRAINT marks_pkey PRIMARY KEY, value text NOT NULL);
+    CREATE TABLE about(version int4 NOT NULL);
+    INSERT INTO about VALUES({SCHEMA_VERSION});
+"""
+
+INDEXES: Final = ("entities_pkey", "cov", "links", "heads_pkey", "notices_pkey", "marks_pkey")
+"""Every index there should be."""
+
+STAGING: Final = f"CREATE TEMPORARY TABLE IF NOT EXISTS stat7_incoming({COLUMN_TYPES}) ON COMMIT DELETE ROWS"
+"""Where a connection keeps a batch on its way into entities."""
+
+MIGRATIONS: Final[dict[int, Callable[[psycopg.Connection], None]]] = {}
+"""From each older version of the schema to the next; each runs inside the one transaction of the upgrade."""
+
+_LOCK: Final = 0x73746174
+"""First half of the advisory lock under which a schema is made or upgraded; the other is the hash of its name."""
+
+_TABLES_THERE: Final = """
+    SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+_SCHEMA_THERE: Final = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
+
+
+def prepare(connection: psycopg.Connection, schema: str, where: str) -> None:
+    """Make the tables if there are none, bring an older schema up to date; any number of processes may do so at once.
+
+    Raises ConfigError, changing nothing, for an encoding other than UTF8, a schema of another program and one of a
+    newer stat7; psycopg's errors otherwise.
+    """
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        advice = "create one with ENCODING 'UTF8' TEMPLATE template0"
+        raise ConfigError(f"the database at {where} is encoded in {encoding}, which can't hold every id; {advice}")
+    if _version(connection, schema, where) == SCHEMA_VERSION:
+        return
+    with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
+        # Another process may have been quicker.
+        version = _version(connection, schema, where)
+        if version == 0:
+            _create(connection, schema)
+        elif version < SCHEMA_VERSION:
+            _migrate(connection, version)
+
+
+def missing_indexes(connection: psycopg.Connection, schema: str) -> list[str]:
+    """Names of the indexes that are not there, or are not valid."""
+    rows = connection.execute(
+        """SELECT c.relname FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = %s AND i.indisvalid AND i.indisready""",
+        (schema,),
+    )
+    present = {name for (name,) in rows}
+    return [name for name in INDEXES if name not in present]
+
+
+def _create(connection: psycopg.Connection, schema: str) -> None:
+    if connection.execute(_SCHEMA_THERE, (schema,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    # One round trip for them all.
+    connection.execute(sql.SQL("SET LOCAL search_path = {};").format(sql.Identifier(schema)) + _literal(TABLES))
+
+
+def _literal(text: Any) -> sql.SQL:
+    return sql.SQL(text)
+
+
+def _migrate(connection: psycopg.Connection, version: int) -> None:
+    while version < SCHEMA_VERSION:
+        MIGRATIONS[version](connection)
+        version += 1
+        connection.execute("UPDATE about SET version = %s", (version,))
+
+
+def _version(connection: psycopg.Connection, schema: str, where: str) -> int:
+    """The version of the schema, 0 where there is nothing yet; ConfigError for one that isn't ours or is newer."""
+    there = {name for (name,) in connection.execute(_TABLES_THERE, (schema,))}
+    if not there:
+        return 0
+    if "about" not in there or "entities" not in there:
+        advice = "name another by schema= in the URL, it was not touched"
+        raise ConfigError(f"the schema {schema} at {where} belongs to another program; {advice}")
+    # By its full name: of a schema that this user may not use the search path would say that there is no such table.
+    row = connection.execute(sql.SQL("SELECT version FROM {}").format(sql.Identifier(schema, "about"))).fetchone()
+    version = 0 if row is None else int(row[0])
+    if version < 1:
+        raise ConfigError(f"the schema {schema} at {where} doesn't say its version; restore it from a backup")
+    if version > SCHEMA_VERSION:
+        raise ConfigError(
+            f"the schema {schema} at {where} was written by a newer stat7 (version {version}, this one knows up to "
+            f"{SCHEMA_VERSION}); install that version, nothing was touched"
+        )
+    return version

@@ -1,0 +1,98 @@
+"""Damage is found where it is: in a document, a column, a notice or an index; and replace mends it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from stat7.errors import Corrupt
+from stat7.files.memory import MemoryFiles
+from stat7.repository import Repository
+from stat7.stores.postgresql import PostgreSQLStore
+from stat7.testing.samples import attached, notice, random_records, sample, samples
+from stat7.testing.store_suite import check_all, put_all
+from tests.stores.postgresql import Opening, below
+
+
+def _findings(store: PostgreSQLStore) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.subject) for finding in check_all(store)}
+
+
+RECORD = sample("one", adjacency=["n", "m"], files=[attached("a" * 64)], realm="void", lineage=3)
+
+
+@pytest.fixture
+def store(open_postgresql: Opening) -> PostgreSQLStore:
+    store = open_postgresql()
+    put_all(store, [RECORD, *random_records(4, 130)])
+    return store
+
+
+def _change(store: PostgreSQLStore, change: bytes) -> None:
+    with below(store) as raw:
+        raw.execute(change, (bytes.fromhex(RECORD.address),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b"realm = 'data'", b"realm = NULL", b"horizon = 4", b"lineage = 4", b"resonance = 1", b"velocity = 1",
+        b"density = 1", b"created_at = 1", b"entity_type = 'other'", b"id = 'two'", b"adjacency = '{n}'",
+        b"adjacency = NULL", b"files = NULL", b"links = '{1}'", b"links = NULL",
+    ],
+)  # fmt: skip
+def test_every_column_is_compared_with_the_document_and_mended(store: PostgreSQLStore, change: bytes) -> None:
+    assert check_all(store) == []
+    _change(store, b"UPDATE entities SET " + change + b" WHERE address = %s")
+    assert _findings(store) == {("index", RECORD.address)}
+    store.replace([RECORD])
+    assert check_all(store) == []
+
+
+def test_a_flipped_bit_is_detected_by_get_never_returned_and_repaired(store: PostgreSQLStore) -> None:
+    _change(
+        store, b"UPDATE entities SET document = set_bit(document, 77, 1 - get_bit(document, 77)) WHERE address = %s"
+    )
+    repository = Repository(store, MemoryFiles())
+    for read in (repository.get, repository.get_document, lambda each: repository.get_documents([each])):
+        with pytest.raises(Corrupt, match=RECORD.address):
+            read(RECORD.address)
+    store.replace([RECORD])
+    assert repository.get_document(RECORD.address) == RECORD.document
+
+
+def test_a_lost_document_is_found_and_mended(store: PostgreSQLStore) -> None:
+    _change(store, b"UPDATE entities SET document = NULL WHERE address = %s")
+    assert _findings(store) == {("document", RECORD.address), ("index", RECORD.address)}
+    assert store.get([RECORD.address]) == {RECORD.address: b""}
+    store.replace([RECORD])
+    assert check_all(store) == []
+    assert store.get([RECORD.address]) == {RECORD.address: RECORD.document}
+
+
+def test_a_document_under_a_notice_and_a_notice_without_its_row_are_found(store: PostgreSQLStore) -> None:
+    other = samples(1)[0]
+    store.withdraw([notice(RECORD.address), notice(other.address)])
+    assert check_all(store) == []
+    _change(store, b"DELETE FROM entities WHERE address = %s")
+    with below(store) as raw:
+        raw.execute(
+            "UPDATE entities SET document = %s WHERE address = %s", (other.document, bytes.fromhex(other.address))
+        )
+    assert ("index", RECORD.address) in _findings(store)
+    assert ("document", other.address) in _findings(store)
+    store.withdraw([notice(RECORD.address), notice(other.address)])
+    assert check_all(store) == []
+
+
+def test_the_server_itself_refuses_what_is_no_address(store: PostgreSQLStore) -> None:
+    with below(store) as raw, pytest.raises(psycopg.errors.CheckViolation):
+        raw.execute("INSERT INTO entities(address) VALUES('\\x0102')")
+
+
+def test_missing_indexes_are_found_and_built_by_compact(store: PostgreSQLStore) -> None:
+    with below(store) as raw:
+        raw.execute("DROP INDEX cov; DROP INDEX links")
+    assert _findings(store) == {("index", "cov"), ("index", "links")}
+    store.compact()
+    assert check_all(store) == []

@@ -1,0 +1,322 @@
+"""Connections are few, shared by any number of threads, cut when they hang, and made anew when they are lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from stat7.errors import Unavailable
+from stat7.stores.base import HeadMove, Outcome
+from stat7.stores.postgresql import PostgreSQLStore, reader
+from stat7.stores.postgresql import session as session_module
+from stat7.stores.postgresql.session import Session
+from stat7.testing.samples import notice, sample, samples
+from stat7.testing.servers import FaultProxy, PostgreSQL
+from stat7.testing.store_suite import check_all, race
+from tests.stores.postgresql import Opening, below, url_through
+
+Placing = Callable[[PostgreSQL], FaultProxy]
+
+
+def _kill_others(store: PostgreSQLStore) -> int:
+    """End every connection of the store from the server's side; how many there were."""
+    with below(store) as raw:
+        rows = raw.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        ).fetchall()
+        while raw.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone() != (
+            1,
+        ):
+            time.sleep(0.01)
+    return len(rows)
+
+
+def test_a_thread_keeps_the_connection_it_had(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    first = store._sessions.take()
+    store._sessions.give(first)
+    for _ in range(5):
+        store.count()
+        again = store._sessions.take()
+        assert again is first
+        store._sessions.give(again)
+    assert len(store._sessions._all) == 1
+
+
+def test_forty_threads_share_four_connections(open_postgresql: Opening) -> None:
+    store = open_postgresql(pool=4, connect_timeout=60)
+    records = samples(80)
+
+    def work(number: int) -> None:
+        for record in records[number * 2 : number * 2 + 2]:
+            assert store.put([record], [HeadMove(record.id, None, record.address)]) == ([Outcome.NEW], [True])
+            assert store.get([record.address]) == {record.address: record.document}
+
+    race(40, work)
+    assert store.count() == 80
+    assert len(store._sessions._all) <= 4
+
+
+def test_when_all_connections_are_in_use_it_is_unavailable_in_time(open_postgresql: Opening) -> None:
+    store = open_postgresql(pool=1, connect_timeout=2)
+    held = store._sessions.take()
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="pool="):
+        store.count()
+    assert 1.5 < time.monotonic() - begun < 8
+    threading.Timer(0.2, store._sessions.give, (held,)).start()
+    assert store.count() == 0
+
+
+def test_calls_go_on_after_every_connection_was_ended(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    record, *others = samples(60)
+    race(3, lambda number: store.put([others[number]]))
+    assert _kill_others(store) >= 1
+    assert store.put([record], [HeadMove("a", None, record.address)]) == ([Outcome.NEW], [True])
+    assert _kill_others(store) >= 1
+    assert store.get([record.address]) == {record.address: record.document}
+    assert _kill_others(store) >= 1
+    assert store.swap_heads([HeadMove("a", record.address, None)]) == [True]
+    assert _kill_others(store) >= 1
+    store.withdraw([notice(record.address)])
+    assert _kill_others(store) >= 1
+    assert store.put(others)[0].count(Outcome.NEW) == 56
+    assert check_all(store) == []
+
+
+def test_a_server_that_restarts_is_used_again(start_server: Callable[[PostgreSQL], PostgreSQL]) -> None:
+    from stat7.stores.postgresql import Settings
+
+    server = start_server(PostgreSQL())
+    with PostgreSQLStore(Settings(server.url())) as store:
+        first, second, third = samples(3)
+        store.put([first])
+        server.restart()
+        assert store.get([first.address]) == {first.address: first.document}
+        server.restart()
+        assert store.put([second], [HeadMove("a", None, second.address)]) == ([Outcome.NEW], [True])
+        server.kill()
+        begun = time.monotonic()
+        for call in (lambda: store.get([first.address]), lambda: store.put([third]), lambda: store.swap_heads(
+            [HeadMove("a", second.address, None)])):  # fmt: skip
+            with pytest.raises(Unavailable):
+                call()
+        assert time.monotonic() - begun < 10
+        server.start()
+        assert store.heads(["a"]) == {"a": second.address}
+        assert store.put([first, second, third])[0] == [Outcome.EXISTED, Outcome.EXISTED, Outcome.NEW]
+
+
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed_under_load(
+    start_server: Callable[[PostgreSQL], PostgreSQL],
+) -> None:
+    from stat7.stores.postgresql import Settings
+
+    server = start_server(PostgreSQL())
+    with PostgreSQLStore(Settings(server.url(), connect_timeout=2)) as store:
+        acknowledged: list[str] = []
+        failures: list[Exception] = []
+        stop = threading.Event()
+
+        def write(number: int) -> None:
+            turn = 0
+            while not stop.is_set():
+                record = sample(f"{number} {turn}")
+                turn += 1
+                try:
+                    store.put([record, *samples(20, f"{number} {turn}")] if turn % 5 == 0 else [record])
+                except Unavailable as error:
+                    failures.append(error)
+                    time.sleep(0.02)
+                else:
+                    acknowledged.append(record.address)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            before = len(acknowledged)
+            deadline = time.monotonic() + 20
+            while len(acknowledged) < before + 40 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert len(acknowledged) >= before + 40
+            server.kill()
+            time.sleep(0.1)
+            server.start()
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert failures
+        assert store.has(acknowledged) == set(acknowledged)
+        assert check_all(store) == []
+
+
+def test_a_put_whose_answer_is_lost_is_done_again(
+    open_postgresql: Opening, postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing
+) -> None:
+    proxy = fault_proxy(postgres_server)
+    store = open_postgresql(url_through(postgres_url, proxy.port))
+    first, second = samples(2)
+    store.put([first])
+    for record, move in ((second, [HeadMove("a", None, second.address)]), (first, [])):
+        proxy.cut_after(to_client=0)
+        healing = threading.Timer(0.3, proxy.heal)
+        healing.start()
+        try:
+            outcomes, _ = store.put([record], move)
+        except Unavailable:
+            healing.join()
+            outcomes, _ = store.put([record], move)
+        assert outcomes[0] in (Outcome.NEW, Outcome.EXISTED)
+        healing.join()
+    assert store.heads(["a"]) == {"a": second.address}
+    assert store.count() == 2
+
+
+def test_a_swap_whose_answer_is_lost_is_not_done_again(
+    open_postgresql: Opening, postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing
+) -> None:
+    proxy = fault_proxy(postgres_server)
+    store = open_postgresql(url_through(postgres_url, proxy.port))
+    store.swap_heads([HeadMove("a", None, "0" * 64)])
+    proxy.cut_after(to_client=0)
+    with pytest.raises(Unavailable):
+        store.swap_heads([HeadMove("a", "0" * 64, "1" * 64)])
+    proxy.heal()
+    assert store.heads(["a"])["a"] in ("0" * 64, "1" * 64)
+
+
+def test_a_silent_network_is_unavailable_in_time_and_used_again(
+    open_postgresql: Opening,
+    postgres_server: PostgreSQL,
+    postgres_url: str,
+    fault_proxy: Placing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_module, "GRACE", 0.5)
+    proxy = fault_proxy(postgres_server)
+    store = open_postgresql(url_through(postgres_url, proxy.port), timeout=1, connect_timeout=2)
+    store.put(samples(2))
+    proxy.freeze()
+    for call in (store.count, lambda: store.get([sample().address]), lambda: store.put(samples(3))):
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            call()
+        assert time.monotonic() - begun < 12
+    proxy.heal()
+    assert store.count() >= 2
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(open_postgresql: Opening) -> None:
+    store = open_postgresql(timeout=0.3)
+    with below(store) as raw, raw.transaction():
+        raw.execute("LOCK TABLE entities IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match="timeout="):
+            store.count()
+    assert store.count() == 0
+
+
+def test_lost_races_are_run_again(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    attempts: list[int] = []
+
+    def work(session: Session) -> str:
+        attempts.append(1)
+        if len(attempts) < 4:
+            raise psycopg.errors.DeadlockDetected("deadlock detected")
+        return "done"
+
+    assert store._run(work) == "done"
+
+    def never(session: Session) -> None:
+        raise psycopg.errors.SerializationFailure("could not serialize")
+
+    with pytest.raises(Unavailable, match="try again"):
+        store._run(never)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_uses_connections_of_its_own(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    store.put(samples(5))
+    held = store._sessions.take()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            record = sample("child")
+            put = store.put([record], [HeadMove("child", None, record.address)])
+            if put == ([Outcome.NEW], [True]) and store.count() == 6:
+                code = 0
+            store.close()
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    store._sessions.give(held)
+    assert held in store._sessions._all
+    assert store.count() == 6
+    assert store.heads(["child"]) == {"child": sample("child").address}
+
+
+def test_a_connection_left_inside_a_transaction_is_not_lent_again(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    session = store._sessions.take()
+    session.connection.execute("BEGIN")
+    store._sessions.give(session)
+    assert session.connection.closed
+    assert store.count() == 0
+
+
+def test_closing_waits_for_nobody_and_closes_what_comes_back(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    session = store._sessions.take()
+    store.close()
+    closed = [session.connection.closed]
+    store._sessions.give(session)
+    closed.append(session.connection.closed)
+    assert closed == [False, True]
+    with pytest.raises(Unavailable, match="closed"):
+        store.count()
+
+
+def test_word_of_the_servers_end_is_seen_before_a_write_that_cant_be_repeated(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    store.count()
+    session = store._sessions.take(sure=True)
+    silent = [session.silent]
+    store._sessions.give(session)
+    _kill_others(store)
+    silent.append(session.silent)
+    again = store._sessions.take(sure=True)
+    assert again is not session
+    store._sessions.give(again)
+    again.connection.close()
+    silent.append(again.silent)
+    again.cut()
+    assert silent == [True, False, False]
+    assert store.count() == 0
+
+
+def test_statements_that_the_driver_made_the_server_forget_are_prepared_again(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    first, second, third = samples(3)
+    store.put([first], [HeadMove("a", None, first.address)])
+    assert store.get([first.address]) == {first.address: first.document}
+    session = store._sessions.take()
+    session.connection.execute("DEALLOCATE ALL")
+    store._sessions.give(session)
+    assert store.put([second], [HeadMove("b", None, second.address)]) == ([Outcome.NEW], [True])
+    assert reader.get_one(session, bytes.fromhex(first.address)) == first.document
+    with below(store) as raw:
+        raw.execute("ALTER TABLE entities DROP CONSTRAINT entities_address")
+    assert store.put([third], [HeadMove("c", None, third.address)]) == ([Outcome.NEW], [True])
+    session.connection.execute("DEALLOCATE ALL")
+    session.connection.execute("ALTER TABLE entities RENAME TO hidden")
+    assert reader.get_one(session, bytes.fromhex(first.address)) is None
