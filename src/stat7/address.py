@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"[0-9a-f]{64}")
 _CID_PREFIX = bytes.fromhex("01 8004 12 20")
 
 
-def digest(data: bytes) -> Address:
+def digest(data: bytes | memoryview) -> Address:
     """The address of `data`: its SHA-256 in lowercase hex."""
     return sha256(data).hexdigest()
 

@@ -38,6 +38,10 @@ class Raw:
         for at in range(start, end, self.block):
             yield self.data[at : min(at + self.block, end)]
 
+    def whole(self) -> bytes | None:
+        """Not at hand."""
+        return None
+
     def load_table(self) -> bytes | None:
         """As it was saved."""
         return self.table
@@ -237,3 +241,43 @@ def test_only_a_whole_table_of_the_same_file_is_read() -> None:
         assert ChunkTable.decode(bad, table.sha256, table.size) is None
     for at in range(len(encoded)):
         assert ChunkTable.decode(flipped(encoded, at), table.sha256, table.size) is None
+
+
+class Whole(Raw):
+    """A file that came whole with the opening: nothing more may be asked for."""
+
+    def whole(self) -> bytes | None:
+        """All of it."""
+        return self.data
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Never called."""
+        raise AssertionError("read again")
+
+    def load_table(self) -> bytes | None:
+        """Never called."""
+        raise AssertionError("the table was asked for")
+
+
+@pytest.mark.parametrize("span", [(0, None), (0, 1), (5, CHUNK + 7), (CHUNK, 3 * CHUNK), (7, 7)])
+def test_what_came_whole_is_checked_by_its_digest_alone(span: tuple[int, int | None]) -> None:
+    data = content(3 * CHUNK + 5)
+    raw = Whole(data, digest(data))
+    pieces = list(open_verified(raw, *span))
+    assert b"".join(pieces) == data[slice(*span)]
+    assert all(0 < len(piece) <= CHUNK for piece in pieces)
+    assert raw.closed == 1
+
+
+def test_what_came_whole_and_damaged_never_leaves() -> None:
+    data = content(2 * CHUNK)
+    raw = Whole(flipped(data, CHUNK), digest(data))
+    with pytest.raises(Corrupt):
+        open_verified(raw, 0, 1)
+    assert raw.closed == 1
+
+
+def test_a_range_beyond_what_came_whole_is_refused() -> None:
+    data = content(2 * CHUNK)
+    with pytest.raises(InvalidQuery, match="range"):
+        open_verified(Whole(data, digest(data)), 0, 2 * CHUNK + 1)

@@ -23,6 +23,7 @@ from tests.repositories import make_repository
 COUNT = 3000
 
 IMPORT = """
+import faulthandler
 import sys
 from pathlib import Path
 from stat7.files.local import LocalFiles
@@ -31,6 +32,7 @@ from stat7.importers.entities import read_entities
 from stat7.repository import Repository
 from stat7.stores.sqlite import SQLiteStore
 
+faulthandler.dump_traceback_later(90, exit=True)
 folder, source = map(Path, sys.argv[1:])
 folder.mkdir(exist_ok=True)
 repo = Repository(SQLiteStore(folder / "store.db"), LocalFiles(folder / "files"))

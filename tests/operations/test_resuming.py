@@ -20,6 +20,7 @@ from tests.operations.copying import Make, fill, run
 from tests.repositories import (
     Intercepted,
     contents,
+    damage_document,
     put_file,
     put_new,
     with_store,
@@ -171,3 +172,26 @@ def test_a_mark_that_makes_no_sense_is_ignored(pair: tuple[Repository, Repositor
     assert result.documents_new == 11
     assert contents(target)[1] == contents(source)[1]
     assert target.store.marks() == {}
+
+
+@pytest.mark.usefixtures("saved_at_once")
+def test_what_was_left_out_before_the_cut_is_copied_once_it_is_mended(source: Repository, target: Repository) -> None:
+    fill(source)
+    damaged, *more = samples(60, "more")
+    put_new(source, [damaged, *more])
+    damage_document(source, damaged.address)
+    with pytest.raises(Cut):
+        copy(source, with_store(target, Killed(target.store, "swap_heads", 2)))
+    source.store.replace([damaged])
+    result, problems = run(source, target, verify=True)
+    assert (problems, result.ok) == ([], True)
+    assert contents(target) == contents(source)
+
+
+@pytest.mark.usefixtures("saved_at_once")
+def test_a_copy_cut_off_between_two_stages_begins_the_second(source: Repository, target: Repository) -> None:
+    fill(source)
+    put_new(source, samples(100, "more"))
+    with pytest.raises(Cut):
+        copy(source, with_store(target, Killed(target.store, "heads", 1)))
+    assert read_mark(target.store.marks()[MARK])[1:] == ("heads", None)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
+from stat7.address import digest
 from stat7.errors import Corrupt
 from stat7.files.memory import MemoryFiles
 from stat7.repository import Repository
-from stat7.stores.postgresql import PostgreSQLStore
+from stat7.stores.postgresql import PostgreSQLStore, Settings
 from stat7.testing.samples import attached, notice, random_records, sample, samples
+from stat7.testing.servers import PostgreSQL
 from stat7.testing.store_suite import check_all, put_all
 from tests.stores.postgresql import Opening, below
 
@@ -96,3 +100,42 @@ def test_missing_indexes_are_found_and_built_by_compact(store: PostgreSQLStore) 
     assert _findings(store) == {("index", "cov"), ("index", "links")}
     store.compact()
     assert check_all(store) == []
+
+
+def test_a_long_document_that_a_bad_disk_changed_is_detected_and_everything_goes_on(
+    start_server: Callable[[PostgreSQL], PostgreSQL],
+) -> None:
+    server = start_server(PostgreSQL())
+    url = server.create_database()
+    long = sample("long", state={"story": "the keeper of the gate counts the carts that pass " * 1_500})
+    with PostgreSQLStore(Settings(url)) as store:
+        store.put([RECORD, long])
+        with below(store) as raw:
+            found = raw.execute(
+                "SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHERE oid = 'entities'::regclass"
+            ).fetchone()
+            # Nothing is left in the log that recovery could write over what the disk did.
+            raw.execute("CHECKPOINT")
+    assert found is not None
+    server.kill()
+    path = next(server.folder.rglob(f"*/{found[0].removeprefix('base/')}"))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"counts the carts", b"counts the carps", 1))
+    assert path.read_bytes() != data
+    server.start()
+    with PostgreSQLStore(Settings(url)) as store:
+        repository = Repository(store, MemoryFiles())
+        with pytest.raises(Corrupt, match=long.address):
+            repository.get_document(long.address)
+        assert store.get([RECORD.address, long.address])[RECORD.address] == RECORD.document
+        assert _sound_addresses(store) == {RECORD.address}
+        store.replace([long])
+        assert repository.get_document(long.address) == long.document
+        store.withdraw([notice(long.address)])
+        assert check_all(store) == []
+
+
+def _sound_addresses(store: PostgreSQLStore) -> set[str]:
+    """What a scan gives that hashes to its address."""
+    items = store.scan(None, 100).items
+    return {address for address, held in items if isinstance(held, bytes) and digest(held) == address}

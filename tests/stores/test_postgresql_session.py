@@ -10,9 +10,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from stat7.errors import Unavailable
+from stat7.errors import ConfigError, Unavailable
 from stat7.stores.base import HeadMove, Outcome
-from stat7.stores.postgresql import PostgreSQLStore, reader
+from stat7.stores.postgresql import PostgreSQLStore, Settings, erase, reader
 from stat7.stores.postgresql import session as session_module
 from stat7.stores.postgresql.session import Session
 from stat7.testing.samples import notice, sample, samples
@@ -320,3 +320,37 @@ def test_statements_that_the_driver_made_the_server_forget_are_prepared_again(op
     session.connection.execute("DEALLOCATE ALL")
     session.connection.execute("ALTER TABLE entities RENAME TO hidden")
     assert reader.get_one(session, bytes.fromhex(first.address)) is None
+
+
+def test_a_discard_whose_answer_is_lost_is_not_done_again(
+    open_postgresql: Opening,
+    postgres_server: PostgreSQL,
+    postgres_url: str,
+    fault_proxy: Placing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy = fault_proxy(postgres_server)
+    store = open_postgresql(url_through(postgres_url, proxy.port))
+    record = samples(1)[0]
+    store.put([record])
+    calls: list[int] = []
+    real = erase.discard
+
+    def discard(connection: psycopg.Connection, addresses: list[str]) -> None:
+        calls.append(1)
+        real(connection, addresses)
+        # Done, but nobody hears of it; then somebody else puts the document again.
+        connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(erase, "discard", discard)
+    with pytest.raises(Unavailable):
+        store.discard([record.address])
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example"])
+def test_a_host_that_is_no_name_is_one_clear_error(host: str) -> None:
+    with pytest.raises((ConfigError, Unavailable)) as caught:
+        PostgreSQLStore(Settings(f"postgresql://u:secret@{host}/db"))
+    assert "secret" not in str(caught.value)

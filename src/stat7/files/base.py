@@ -50,7 +50,7 @@ class FileStore(Protocol):
         Errors come when this is called, before the first piece: NotFound, Gone, Corrupt if it is seen by then, and
         InvalidQuery("range", …) unless 0 <= start <= end <= size. A whole read is checked by SHA-256 (the last piece is
         held back until it agrees), a range by the chunk digests it touches; damage raises Corrupt. A lost or doubted
-        chunk table is rebuilt from a whole verified read.
+        chunk table is rebuilt from a whole verified read, at the latest when a range needs it.
         """
         ...
 

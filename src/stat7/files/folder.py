@@ -312,6 +312,9 @@ class RawLocalFile:
             yield block
             start += len(block)
 
+    def whole(self) -> None:
+        """See RawFile.whole."""
+
     def load_table(self) -> bytes | None:
         """See RawFile.load_table."""
         return self._folder.table(self.sha256)

@@ -153,6 +153,9 @@ class _RawMemoryFile:
     def read(self, start: int, end: int) -> Iterator[bytes]:
         return (self._data[at : min(at + CHUNK, end)] for at in range(start, end, CHUNK))
 
+    def whole(self) -> None:
+        """See RawFile.whole."""
+
     def load_table(self) -> bytes | None:
         return self._held.table
 

@@ -3,10 +3,10 @@
 `FileHash` takes the bytes given to `put` and knows their SHA-256 and their chunk table. `open_verified` reads back
 through a `RawFile`, the few things a store must be able to do with one stored file, and lets nothing unverified leave.
 
-A file of at most CHUNK bytes is read whole and checked by its SHA-256. For a larger one the table of chunk digests
-finds damage in each chunk before that chunk leaves, in whole reads as in ranges; a whole read is checked by SHA-256 as
-well. The table never overrules the SHA-256: where it is missing, damaged itself or disagrees with the bytes, the whole
-file is read and checked first, and the table made anew.
+A file of at most CHUNK bytes, or one that came whole, is checked by its SHA-256. For a larger one the table of chunk
+digests finds damage in each chunk before that chunk leaves, in whole reads as in ranges; a whole read is checked by
+SHA-256 as well. The table never overrules the SHA-256: where it is missing, damaged itself or disagrees with the bytes,
+the whole file is read and checked first, and the table made anew.
 """
 
 from __future__ import annotations
@@ -115,6 +115,10 @@ class RawFile(Protocol):
         """
         ...
 
+    def whole(self) -> bytes | memoryview | None:
+        """All of it, where it came with the opening; else None."""
+        ...
+
     def load_table(self) -> bytes | None:
         """The stored chunk table, None if there is none."""
         ...
@@ -133,9 +137,10 @@ def open_verified(raw: RawFile, start: int = 0, end: int | None = None) -> Itera
 
     The first piece is checked before this returns, so damage in it raises Corrupt here, not later.
     """
-    if raw.size <= CHUNK:
+    data = raw.whole()
+    if data is not None or raw.size <= CHUNK:
         with closing(raw):
-            return _small(raw, start, end)
+            return _at_once(raw.sha256, b"".join(raw.read(0, raw.size)) if data is None else data, start, end)
     try:
         table = _load_table(raw) or rebuild_table(raw)
         start, end = _require_range(start, end, raw.size)
@@ -160,11 +165,10 @@ def rebuild_table(raw: RawFile) -> ChunkTable:
     return table
 
 
-def _small(raw: RawFile, start: int, end: int | None) -> Iterator[bytes]:
-    data = b"".join(raw.read(0, raw.size))
-    _require_sound(raw.sha256, digest(data))
+def _at_once(sha256: str, data: bytes | memoryview, start: int, end: int | None) -> Iterator[bytes]:
+    _require_sound(sha256, digest(data))
     start, end = _require_range(start, end, len(data))
-    return iter((data[start:end],) if start < end else ())
+    return (bytes(data[at : min(at + CHUNK, end)]) for at in range(start, end, CHUNK))
 
 
 def _verified(raw: RawFile, table: ChunkTable, start: int, end: int) -> Generator[bytes, None, None]:

@@ -68,6 +68,12 @@ def copy(
     return transfer.result
 
 
+def _save(transfer: Transfer, progress: Progress, stage: str, cursor: str | None) -> None:
+    """Note how far the copy is, unless something was left out: one that is cut off must come by there again."""
+    if not transfer.result.problems:
+        progress.save(stage, cursor)
+
+
 def _copy_notices(transfer: Transfer, report: Report) -> int:
     """Withdraw at the target what the source withdrew, documents and files; returns how many notices there are."""
     done = count = 0
@@ -95,7 +101,7 @@ def _copy_files(transfer: Transfer, progress: Progress, report: Report) -> None:
 
     for page in progress.pages("files", transfer.source.files.scan, NAMES):
         transfer.copy_files([item for item in page.items if isinstance(item, StoredFile)], count)
-        progress.save("files", page.cursor)
+        _save(transfer, progress, "files", page.cursor)
 
 
 def _copy_documents(transfer: Transfer, progress: Progress, report: Report) -> None:
@@ -107,7 +113,7 @@ def _copy_documents(transfer: Transfer, progress: Progress, report: Report) -> N
             transfer.result.documents_existed += batch.existed
             if batch.records:
                 transfer.store(batch.records)
-            progress.save("documents", batch.cursor)
+            _save(transfer, progress, "documents", batch.cursor)
             done += len(batch.records) + batch.existed + len(batch.damaged)
             report("documents", done, max(done, total))
 
@@ -158,7 +164,7 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
 
 def _copy_heads(transfer: Transfer, progress: Progress, report: Report) -> None:
     done = 0
-    for page in progress.pages("heads", transfer.source.store.scan_heads, DOCUMENTS):
+    for page in progress.pages("heads", transfer.source.store.scan_heads, NAMES):
         waiting = dict(page.items)
         for _ in range(HEAD_RACES):
             waiting = _move_heads(transfer, waiting)
@@ -166,7 +172,7 @@ def _copy_heads(transfer: Transfer, progress: Progress, report: Report) -> None:
                 break
         for id in waiting:
             transfer.problem("head", id, "left out: it keeps moving at the destination; copy again")
-        progress.save("heads", page.cursor)
+        _save(transfer, progress, "heads", page.cursor)
         done += len(page.items)
         report("heads", done, None)
 

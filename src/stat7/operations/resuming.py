@@ -57,7 +57,9 @@ class Progress:
         yield from walk(fetch, limit, cursor)
 
     def save(self, stage: str, cursor: str | None) -> None:
-        """Everything of this stage up to `cursor` is stored; written down if the last time is some while ago."""
+        """Everything of this stage up to `cursor` (None: its end) is stored; written down if it's a while since."""
+        if cursor is None and stage != self._stages[-1]:
+            stage = self._stages[self._stages.index(stage) + 1]
         now = time.monotonic()
         if now - self._saved_at >= self._save_every_s:
             value = {"source": self._source, "stage": stage, "cursor": cursor}

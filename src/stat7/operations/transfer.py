@@ -89,7 +89,7 @@ class Transfer:
     def withdraw(self, notices: Sequence[Notice]) -> None:
         """Withdraw at the target what is withdrawn at the source."""
         if notices:
-            known = self.target.store.get([notice.address for notice in notices])
+            known = get_each(self.target.store, [notice.address for notice in notices])
             self.target.store.withdraw(notices)
             self._count_notices(notices, known)
 

@@ -67,7 +67,7 @@ class RawObject:
         self._at = at
         self._data = data
         self._table: Future[bytes | None] | None = None
-        if self.size > CHUNK:
+        if self.size > CHUNK and self.whole() is None:
             self._table = reader.requests.send(reader.table, sha256)
         if self.size > self._single:
             # What was written in parts may have come back after a withdrawal: see the layout.
@@ -84,6 +84,10 @@ class RawObject:
             if not part:
                 return
             start = after
+
+    def whole(self) -> memoryview | None:
+        """See RawFile.whole."""
+        return self._data if self._at == 0 and len(self._data) == self.size else None
 
     def load_table(self) -> bytes | None:
         """See RawFile.load_table."""

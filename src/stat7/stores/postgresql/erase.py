@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from psycopg import Connection
+from psycopg.errors import DataCorrupted, IndexCorrupted
 
 from stat7.address import Address, digest
 from stat7.errors import InvalidEntity
@@ -19,10 +20,12 @@ from stat7.stores.postgresql.rows import COLUMNS, Digests, known_addresses, valu
 _TAKE_ADDRESSES: Final = """
     INSERT INTO entities(address) SELECT a FROM unnest(%s) AS a ORDER BY a ON CONFLICT (address) DO NOTHING"""
 _LOCK: Final = """
-    SELECT address, id, document FROM entities WHERE address = ANY(%s) ORDER BY address FOR UPDATE"""
+    SELECT address, id FROM entities WHERE address = ANY(%s) ORDER BY address FOR UPDATE"""
+_DOCUMENTS: Final = "SELECT address, document FROM entities WHERE address = ANY(%s)"
 _BARE: Final = f"""
     UPDATE entities SET {", ".join(f"{name} = NULL" for name in COLUMNS[1:])}
     WHERE address = ANY(%s) AND (document IS NOT NULL OR realm IS NOT NULL OR links IS NOT NULL)"""
+_DOCUMENTS_AT_ONCE: Final = 200
 _KEEP: Final = "INSERT INTO notices VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT (address) DO NOTHING"
 _DELETE: Final = "DELETE FROM entities WHERE address = ANY(%s)"
 _OVERWRITE: Final = f"""
@@ -36,9 +39,11 @@ def withdraw(connection: Connection, given: Sequence[Notice]) -> None:
     with connection.transaction():
         held = _hold(connection, addresses)
         withdrawn = read_notices(connection, addresses)
+        kept = [each for each in addresses if each not in withdrawn]
+        documents = _documents(connection, [each for each in kept if notices[each].previous is None])
         fetch_nothing(connection, _BARE, addresses)
-        kept = [_completed(notices[each], *held[each]) for each in addresses if each not in withdrawn]
-        connection.cursor(binary=True).executemany(_KEEP, kept)
+        rows = [_completed(notices[each], held[each], documents.get(each)) for each in kept]
+        connection.cursor(binary=True).executemany(_KEEP, rows)
 
 
 def discard(connection: Connection, addresses: Sequence[Address]) -> None:
@@ -46,7 +51,7 @@ def discard(connection: Connection, addresses: Sequence[Address]) -> None:
     wanted = Digests(sorted(set(known_addresses(addresses))))
     with connection.transaction():
         # Only what is locked: a bare row that somebody else makes by now is that of a withdrawal.
-        locked = Digests(raw.hex() for raw, *_ in fetch(connection, _LOCK, wanted))
+        locked = Digests(raw.hex() for raw, _ in fetch(connection, _LOCK, wanted))
         withdrawn = read_notices(connection, locked)
         fetch_nothing(connection, _DELETE, Digests(each for each in locked if each not in withdrawn))
 
@@ -62,17 +67,32 @@ def replace(connection: Connection, records: Sequence[Record]) -> None:
         connection.cursor(binary=True).executemany(_OVERWRITE, [(*row[1:], row[0]) for row in rows])
 
 
-def _hold(connection: Connection, addresses: Digests) -> dict[Address, tuple[str | None, bytes | None]]:
-    """Take the addresses that are free, by bare rows, and lock the others; what stands there, id and document.
+def _hold(connection: Connection, addresses: Digests) -> dict[Address, str | None]:
+    """Take the addresses that are free, by bare rows, and lock the others; the ids that stand there.
 
     First all that is inserted, then all that is locked, both sorted: so nobody waits for another in a circle.
     """
     while True:
         fetch_nothing(connection, _TAKE_ADDRESSES, addresses)
-        held = {raw.hex(): (id, document) for raw, id, document in fetch(connection, _LOCK, addresses)}
+        held = {raw.hex(): id for raw, id in fetch(connection, _LOCK, addresses)}
         # Between the two statements somebody may have discarded what was there.
         if len(held) == len(addresses):
             return held
+
+
+def _documents(connection: Connection, addresses: Sequence[Address]) -> dict[Address, bytes | None]:
+    """Documents that are about to be erased; those that the server can't read are left out."""
+    found: dict[Address, bytes | None] = {}
+    for at in range(0, len(addresses), _DOCUMENTS_AT_ONCE):
+        part = addresses[at : at + _DOCUMENTS_AT_ONCE]
+        try:
+            with connection.transaction():
+                found |= {raw.hex(): document for raw, document in fetch(connection, _DOCUMENTS, Digests(part))}
+        except (DataCorrupted, IndexCorrupted):
+            if len(part) > 1:
+                for each in part:
+                    found |= _documents(connection, [each])
+    return found
 
 
 def fetch_nothing(connection: Connection, statement: str, *values: object) -> None:

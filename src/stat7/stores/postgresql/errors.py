@@ -109,6 +109,8 @@ STATES: Final[dict[str, Translation]] = {
     "25P03": _slow,
     "25P04": _slow,
     "58030": _failed,  # io_error
+    "XX001": _damaged,  # data_corrupted
+    "XX002": _damaged,  # index_corrupted
 }
 """Translations by SQLSTATE."""
 
@@ -154,7 +156,7 @@ CLASSES: Final[dict[str, Translation]] = {
     "F0": _misused,
     "HV": _misused,
     "P0": _misused,
-    "XX": _damaged,
+    "XX": _failed,
 }
 """Translations by the class of the SQLSTATE."""
 

@@ -33,11 +33,13 @@ INDEX_STATEMENTS: Final = {
 }
 """Indexes that can be built anew while the store is used."""
 
+# Documents are not compressed: of damaged bytes the server then gives what it has, and the hash tells.
 TABLES: Final = f"""
     CREATE TABLE entities({COLUMN_TYPES},
         CONSTRAINT entities_address CHECK (octet_length(address) = 32),
         CONSTRAINT entities_pkey PRIMARY KEY(address) INCLUDE (realm, horizon, lineage, resonance, velocity, density))
         WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+    ALTER TABLE entities ALTER document SET STORAGE EXTERNAL;
     {";".join(INDEX_STATEMENTS.values())};
     CREATE TABLE heads(id text COLLATE "C" CONSTRAINT heads_pkey PRIMARY KEY, address bytea NOT NULL)
         WITH (fillfactor = 80);

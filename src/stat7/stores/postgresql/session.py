@@ -21,7 +21,7 @@ from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from stat7.errors import Unavailable
+from stat7.errors import ConfigError, Unavailable
 from stat7.stores.postgresql.errors import refused
 from stat7.stores.postgresql.rows import Digests, DigestsDumper, Integers, IntegersDumper, Texts, TextsDumper
 from stat7.stores.postgresql.settings import Settings
@@ -244,6 +244,8 @@ class Sessions:
             connection = psycopg.connect(self._conninfo, autocommit=True)
         except psycopg.Error as error:
             raise refused(error, self.where, self._settings.password()) from None
+        except UnicodeError:
+            raise ConfigError(f"{self.where}: the host is not a name that can be looked up; check it") from None
         connection.adapters.register_dumper(Digests, DigestsDumper)
         connection.adapters.register_dumper(Integers, IntegersDumper)
         connection.adapters.register_dumper(Texts, TextsDumper)

@@ -57,7 +57,7 @@ class Settings:
         try:
             conninfo = make_conninfo(self.url, **self._parameters())
             given = conninfo_to_dict(conninfo)
-        except psycopg.Error:
+        except (psycopg.Error, UnicodeError):
             # The driver's message may quote part of the password.
             raise _unreadable() from None
         if any("@" in str(given.get(name, "")) for name in ("user", "host", "port", "dbname")):

@@ -76,7 +76,8 @@ class PostgreSQLStore:
 
     def discard(self, addresses: Sequence[Address]) -> None:
         """Take documents back as if they never were."""
-        self._on(erase.discard, addresses)
+        # Never twice: somebody may have put the document again in between.
+        self._run(lambda session: erase.discard(session.connection, addresses), repeatable=False)
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
         """Erase documents and keep notices; the files of the table give the bytes up at `compact`."""

@@ -174,10 +174,11 @@ class Writer:
 
     def _get_done(self, mine: _Job) -> None:
         """Queue up, and return when the job is done, by whomever. Raises its error."""
-        with self._mutex:
-            self._queue.append(mine)
-            mine.leads, self._led = not self._led, True
+        # All of it inside: an interrupt right after the lead was taken must give it back.
         try:
+            with self._mutex:
+                self._queue.append(mine)
+                mine.leads, self._led = not self._led, True
             if not mine.leads:
                 mine.wait()
             if mine.leads:
@@ -204,30 +205,32 @@ class Writer:
         """Do the first job of the queue, which is this thread's own, with the puts behind it."""
         if isinstance(self._queue[0], _Put):
             self._pause()
-        with self._mutex:
-            mine = self._queue.popleft()
-            puts = self._gather(mine) if isinstance(mine, _Put) else []
+        puts: list[_Put] = []
         try:
+            with self._mutex:
+                mine = self._queue.popleft()
+                if isinstance(mine, _Put):
+                    self._gather(mine, puts)
             if isinstance(mine, _Work):
                 self._work(mine)
             else:
                 self._put(puts)
         except BaseException:
             with self._mutex:
-                self._queue.extendleft(put for put in reversed(puts[1:]) if not put.done)
+                self._queue.extendleft(put for put in reversed(puts[1:]) if not put.done and put not in self._queue)
             raise
 
-    def _gather(self, mine: _Put) -> list[_Put]:
-        """The puts that are queued next to one another, up to a bound."""
-        puts, size = [mine], mine.size
+    def _gather(self, mine: _Put, puts: list[_Put]) -> None:
+        """Take into `puts` those that are queued next to one another, up to a bound."""
+        puts.append(mine)
+        size = mine.size
         while self._queue:
             following = self._queue[0]
             if not isinstance(following, _Put) or size + following.size > _MOST_GATHERED:
                 break
-            self._queue.popleft()
             puts.append(following)
+            self._queue.popleft()
             size += following.size
-        return puts
 
     def _pause(self) -> None:
         """Wait a moment for the threads that were served together before: they are about to put again.
