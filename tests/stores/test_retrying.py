@@ -139,13 +139,13 @@ def test_compact_is_long_and_not_repeated() -> None:
 
 def test_a_store_that_stays_away_costs_bounded_time() -> None:
     store = RetryingStore(
-        Lossy(MemoryStore(), lambda name: "request"), Backoff(attempts=100, first=0.01, most=0.02, total=0.1)
+        Lossy(MemoryStore(), lambda name: "request"), Backoff(attempts=3000, first=0.01, most=0.02, total=0.1)
     )
     for call in (lambda: store.get(["a"]), lambda: store.find(Query(), None, 1), lambda: store.put(samples(1))):
         started = time.monotonic()
         with pytest.raises(Unavailable):
             call()
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 5
 
 
 def test_a_closed_store_is_not_tried_again() -> None:
@@ -154,4 +154,4 @@ def test_a_closed_store_is_not_tried_again() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match="closed"):
         store.count()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10

@@ -134,16 +134,16 @@ def test_round_trips_are_counted_not_chunks(echo: FaultProxy) -> None:
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
 def test_latency_delays_a_direction_and_ends_with_heal(echo: FaultProxy, direction: str) -> None:
     with connect(echo) as connection:
-        echo.latency(**{direction: 0.2})
+        echo.latency(**{direction: 1.0})
         begin = time.monotonic()
         connection.sendall(b"slow")
         assert receive(connection, 4) == b"slow"
-        assert 0.2 <= time.monotonic() - begin < 2
+        assert 1.0 <= time.monotonic() - begin < 10
         echo.heal()
         begin = time.monotonic()
         connection.sendall(b"quick")
         assert receive(connection, 5) == b"quick"
-        assert time.monotonic() - begin < 0.2
+        assert time.monotonic() - begin < 1.0
 
 
 def test_latency_is_once_for_a_stream_not_once_for_each_chunk(echo: FaultProxy) -> None:
