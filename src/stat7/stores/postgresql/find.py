@@ -12,8 +12,9 @@ from stat7.coordinates import HORIZONS
 from stat7.errors import InvalidQuery
 from stat7.query import ANY, Query
 from stat7.stores.base import Match, Page, Plan
+from stat7.stores.conditions import Condition
 from stat7.stores.postgresql import planner
-from stat7.stores.postgresql.conditions import STORED, Condition, Conditions, buckets_of, conditions_of, linked
+from stat7.stores.postgresql.conditions import STORED, Conditions, buckets_of, conditions_of, linked, opaque
 from stat7.stores.postgresql.planner import Costs, Sample
 from stat7.stores.postgresql.reader import fetch
 
@@ -151,7 +152,7 @@ class _Search:
     # The ways
 
     def _walk(self, start: bytes, wanted: int) -> list[Row]:
-        condition = (STORED & self._conditions.all).opaque()
+        condition = opaque(STORED & self._conditions.all)
         return self._fetch(_WALK.format(condition.sql), start, *condition.values, wanted)
 
     def _cov(self, start: bytes, wanted: int) -> list[Row]:

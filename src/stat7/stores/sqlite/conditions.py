@@ -4,38 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from stat7.query import ANY, Interval, Query
+from stat7.query import Query
+from stat7.stores.conditions import ALWAYS, Condition, holds_nothing, within
 from stat7.stores.sqlite.lookup import as_json
 from stat7.stores.sqlite.rows import FILES
 
-Value: TypeAlias = int | str | bytes
-
-_FARTHEST: Final = 2**62
-"""No stored integer is as far from 0, and SQLite takes it."""
-
 _LINKED: Final = "EXISTS (SELECT 1 FROM links WHERE segment = {} AND target = ? AND key = c.key)"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """An SQL expression and its parameters, in order."""
-
-    sql: str
-    values: tuple[Value, ...] = ()
-
-    def __and__(self, other: Condition) -> Condition:
-        if not self or not other:
-            return self or other
-        return Condition(f"{self.sql} AND {other.sql}", self.values + other.values)
-
-    def __bool__(self) -> bool:
-        """Whether it can be False."""
-        return self is not ALWAYS
-
-
-ALWAYS: Final = Condition("TRUE")
 
 
 class Link(NamedTuple):
@@ -76,25 +52,21 @@ class Conditions:
 
 def conditions_of(query: Query) -> Conditions | None:
     """The conditions of a query; None if a range of it holds nothing."""
-    intervals = {name: getattr(query, name) for name in ("lineage", "resonance", "velocity", "density", "created")}
-    if any(_is_empty(interval) for interval in intervals.values()):
+    if holds_nothing(query):
         return None
-    lead = _among("c.realm", query.realms) & _among("c.horizon", query.horizons) & _within("c.lineage", query.lineage)
+    lead = (
+        _among("c.realm", query.realms) & _among("c.horizon", query.horizons) & within("c.lineage", query.lineage, "?")
+    )
     rest = ALWAYS
     for name in ("resonance", "velocity", "density"):
-        rest &= _within(f"c.{name}", intervals[name])
-    row = _among("c.entity_type", query.entity_types) & _within("c.created_at", query.created)
+        rest &= within(f"c.{name}", getattr(query, name), "?")
+    row = _among("c.entity_type", query.entity_types) & within("c.created_at", query.created, "?")
     links = []
     if query.file is not None:
         links.append(Link(FILES, bytes.fromhex(query.file)))
     if query.adjacent_to is not None:
         links.append(Link(None, query.adjacent_to))
     return Conditions(lead, rest, row, tuple(links))
-
-
-def clamped(value: int) -> int:
-    """An integer that SQLite can hold, on the same side of everything that is stored."""
-    return max(-_FARTHEST, min(value, _FARTHEST))
 
 
 def _linked(links: Sequence[Link]) -> Condition:
@@ -104,24 +76,9 @@ def _linked(links: Sequence[Link]) -> Condition:
     return condition
 
 
-def _is_empty(interval: Interval) -> bool:
-    return interval.low is not None and interval.high is not None and interval.low > interval.high
-
-
 def _among(column: str, values: Sequence[str] | Sequence[int] | None) -> Condition:
     if values is None:
         return ALWAYS
     if len(values) == 1:
         return Condition(f"{column} = ?", (values[0],))
     return Condition(f"{column} IN (SELECT value FROM json_each(?))", (as_json(values),))
-
-
-def _within(column: str, interval: Interval) -> Condition:
-    if interval == ANY:
-        return ALWAYS
-    low, high = interval
-    if low is not None and low == high:
-        return Condition(f"{column} = ?", (clamped(low),))
-    bounds = [(">=", low), ("<=", high)]
-    given = [Condition(f"{column} {sign} ?", (clamped(bound),)) for sign, bound in bounds if bound is not None]
-    return given[0] if len(given) == 1 else given[0] & given[1]

@@ -14,8 +14,9 @@ from stat7.coordinates import HORIZONS
 from stat7.errors import InvalidQuery
 from stat7.query import ANY, Query
 from stat7.stores.base import Match, Page, Plan
+from stat7.stores.conditions import Condition
 from stat7.stores.sqlite import planner
-from stat7.stores.sqlite.conditions import Condition, Conditions, Link, Value, conditions_of
+from stat7.stores.sqlite.conditions import Conditions, Link, conditions_of
 from stat7.stores.sqlite.connection import fetch, fetch_each
 from stat7.stores.sqlite.lookup import as_json
 from stat7.stores.sqlite.planner import Costs, Sample, Situation
@@ -219,7 +220,7 @@ class _Search:
         known = {seq: (address, id) for seq, address, id in rows}
         return [(key, *known.get(seq, (None, None))) for key, seq in found]
 
-    def _fetch(self, statement: str, values: tuple[Value, ...]) -> list[Row]:
+    def _fetch(self, statement: str, values: tuple[object, ...]) -> list[Row]:
         rows: list[Row] = sorted(fetch(self._connection, statement, values), key=itemgetter(0))
         return rows
 

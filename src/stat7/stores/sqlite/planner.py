@@ -15,20 +15,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from stat7.coordinates import HORIZONS
-from stat7.query import ANY, Query
+from stat7.query import Query
+from stat7.stores.planning import MANY_REALMS as MANY_REALMS
+from stat7.stores.planning import PAGE as PAGE
+from stat7.stores.planning import Costs as Costs
+from stat7.stores.planning import best as best
+from stat7.stores.planning import is_small_part, places, share
 
 SAMPLE: Final = 4000
 """Rows of the walk that are looked at before anything is decided."""
 
-MANY_REALMS: Final = 32
-"""With more realms than these in the store, a query that names none is not answered by skipping through all of them."""
-
 FEW_LINKS: Final = 4000
 """Links to one target that are read without asking whether another way is better."""
-
-PAGE: Final = 100
-"""The first page that `explain` speaks about."""
 
 # Microseconds, measured; only their ratios matter.
 _WALK_ROW: Final = 0.08
@@ -37,7 +35,6 @@ _FETCHED_ROW: Final = 1.0
 _LINK_ROW: Final = 1.5
 _SEEK: Final = 1.5
 
-_LARGE_PART: Final = 0.25
 _LONG: Final = 12_000.0
 
 
@@ -53,15 +50,6 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """A way to answer: the rows it will visit and the microseconds it will take, both estimated."""
-
-    method: str
-    rows: float
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
 class Situation:
     """What is known before deciding: entities stored, segments, and realms to skip through (None: too many)."""
 
@@ -72,51 +60,34 @@ class Situation:
 
 def seeks(query: Query, situation: Situation) -> int | None:
     """How many places of `cov` hold the answer; None if the index doesn't help this query."""
-    if query.realms is None and query.horizons is None and query.lineage == ANY:
-        return None
-    realms = situation.realms if query.realms is None else len(query.realms)
-    if realms is None:
-        return None
-    horizons = 1
-    if query.horizons is not None or query.lineage != ANY:
-        horizons = len(query.horizons or HORIZONS)
-    return situation.segments * max(realms, 1) * horizons
+    found = places(query, situation.realms)
+    return None if found is None else situation.segments * found
 
 
 def walk(sample: Sample, wanted: int, ahead: float) -> Costs:
     """Reading on in key order until `wanted` more are found; `ahead` rows are left."""
-    rows = min(ahead, wanted / _share(sample.hits, sample))
+    rows = min(ahead, wanted / share(sample.hits, sample.rows))
     return Costs("walk", rows, rows * _WALK_ROW)
 
 
 def cov(query: Query, sample: Sample, situation: Situation, judged_by_row: bool) -> Costs | None:
     """Reading all that realm, horizon and lineage lead to; `judged_by_row`: the rest takes the rows themselves."""
-    places = seeks(query, situation)
-    if places is None:
+    sought = seeks(query, situation)
+    if sought is None:
         return None
-    rows = situation.total * _share(sample.led, sample)
+    rows = situation.total * share(sample.led, sample.rows)
     fetched = rows if judged_by_row else situation.total * sample.hits / max(sample.rows, 1)
     return Costs(
-        "cov", rows + places, rows * _COV_ROW + fetched * (_FETCHED_ROW if judged_by_row else 0.2) + places * _SEEK
+        "cov", rows + sought, rows * _COV_ROW + fetched * (_FETCHED_ROW if judged_by_row else 0.2) + sought * _SEEK
     )
 
 
 def links(count: int, sample: Sample | None, wanted: int, segments: int) -> Costs:
     """Reading the keys linked to a target, `count` of them, and judging each by its row."""
-    rows = float(count) if sample is None else min(count, wanted / _share(sample.hits, sample))
+    rows = float(count) if sample is None else min(count, wanted / share(sample.hits, sample.rows))
     return Costs("links", rows + segments, rows * _LINK_ROW + segments * _SEEK)
-
-
-def best(choices: list[Costs]) -> Costs:
-    """The quickest; of equals the first."""
-    return min(choices, key=lambda choice: choice.time)
 
 
 def is_indexed(choice: Costs, wanted: float, total: int) -> bool:
     """Whether the rows visited beyond those wanted are a small part of the store, and few enough to be quick."""
-    return choice.rows - wanted <= total * _LARGE_PART and choice.time <= _LONG
-
-
-def _share(hits: int, sample: Sample) -> float:
-    """The part of all entities that a count in the sample stands for; none seen may still be half a one."""
-    return max(hits, 0.5) / max(sample.rows, 1)
+    return is_small_part(choice, wanted, total) and choice.time <= _LONG
