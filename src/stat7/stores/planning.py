@@ -1,4 +1,4 @@
-"""Choosing how a query is answered: what the planners of the stores share. The costs are each engine's own, measured."""
+"""Choosing how a query is answered: what the planners of the stores share; costs are measured, each engine's own."""
 
 from __future__ import annotations
 
