@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from stat7.address import digest
 from stat7.contracts import Page
 from stat7.errors import Gone, InvalidQuery, Unavailable
 from stat7.operations import copy as copy_module
+from stat7.operations import transfer as transfer_module
 from stat7.operations.copy import copy
 from stat7.operations.digest import digest as take_digest
 from stat7.operations.verify import verify
@@ -26,6 +29,7 @@ from tests.repositories import (
     contents,
     damage_document,
     lose_document,
+    put_file,
     put_new,
     store_below,
     with_store,
@@ -234,7 +238,8 @@ def test_a_head_that_others_move_meanwhile_is_tried_again(source: Repository, ta
 
 
 def test_a_head_that_never_stops_moving_is_reported(source: Repository, target: Repository) -> None:
-    put_new(source, [sample("x"), sample("y")])
+    put_new(source, [*chain("x", 2), sample("y")])
+    put_new(target, chain("x", 1))
 
     class Restless(Intercepted):
         def swap_heads(self, moves: Sequence[HeadMove]) -> list[bool]:
@@ -272,7 +277,10 @@ def test_a_target_that_fails_ends_the_copy_with_its_error(source: Repository, ta
         run(source, with_store(target, Full(target.store)))
 
 
-def test_an_error_while_reading_ahead_ends_the_copy(source: Repository, target: Repository) -> None:
+def test_an_error_while_reading_ahead_ends_the_copy(
+    monkeypatch: pytest.MonkeyPatch, source: Repository, target: Repository
+) -> None:
+    monkeypatch.setattr(copy_module, "DOCUMENTS", 10)
     put_new(source, samples(30))
 
     class Failing(Intercepted):
@@ -292,7 +300,7 @@ def test_progress_is_told_for_every_stage(source: Repository, target: Repository
     fill(source)
     last: dict[str, tuple[int, int | None]] = {}
     copy(source, target, report=lambda stage, done, total: last.update({stage: (done, total)}))
-    assert last == {"notices": (14, 14), "files": (2, None), "documents": (11, 11), "heads": (10, None)}
+    assert last == {"notices": (5, None), "files": (2, None), "documents": (11, 11), "heads": (10, None)}
 
 
 def test_versions_without_a_head_are_copied_too(source: Repository, target: Repository) -> None:
@@ -318,3 +326,97 @@ def test_a_cursor_that_the_source_refuses_later_is_an_error(source: Repository, 
 
     with pytest.raises(InvalidQuery):
         run(with_store(source, Forgetful(source.store)), target)
+
+
+def test_the_source_is_read_once_if_nothing_comes_between(
+    monkeypatch: pytest.MonkeyPatch, source: Repository, target: Repository
+) -> None:
+    monkeypatch.setattr(copy_module, "DOCUMENTS", 10)
+    fill(source)
+    put_new(source, samples(45, "more"))
+
+    class Counting(Intercepted):
+        scans = 0
+
+        def scan(self, cursor: str | None, limit: int) -> object:
+            self.scans += 1
+            return self.inner.scan(cursor, limit)
+
+    counted = Counting(source.store)
+    result, problems = run(with_store(source, counted), target, verify=True)
+    assert (problems, result.ok) == ([], True)
+    assert counted.scans == 1 + 6, "one page as a sample, then 56 documents and 3 notices"
+    assert result.source == take_digest(source) == take_digest(target)
+
+
+def test_what_comes_to_the_source_during_the_copy_is_in_the_digest_that_is_compared(
+    source: Repository, target: Repository
+) -> None:
+    put_new(source, samples(20))
+
+    class Growing(Intercepted):
+        grown = False
+
+        def scan_heads(self, cursor: str | None, limit: int) -> object:
+            if not self.grown:
+                put_new(source, chain("late", 3))
+            self.grown = True
+            return self.inner.scan_heads(cursor, limit)
+
+    result, problems = run(with_store(source, Growing(source.store)), target, verify=True)
+    assert (problems, result.ok) == ([], True)
+    assert target.store.count() == 23
+
+
+def test_heads_come_with_the_documents_unless_these_name_files(source: Repository, target: Repository) -> None:
+    fill(source)
+    counted: list[int] = []
+
+    class Counting(Intercepted):
+        def swap_heads(self, moves: Sequence[HeadMove]) -> object:
+            counted.append(len(moves))
+            return self.inner.swap_heads(moves)
+
+    result, _ = run(source, with_store(target, Counting(target.store)))
+    assert sum(counted) == 2, "of the document with files, and of the id whose current version is withdrawn"
+    assert (result.heads_new, result.heads_existed) == (10, 0)
+    assert contents(target)[1] == contents(source)[1]
+
+
+def test_documents_that_the_target_has_are_seen_to_be_there_before_they_are_parsed(
+    monkeypatch: pytest.MonkeyPatch, source: Repository, target: Repository
+) -> None:
+    monkeypatch.setattr(copy_module, "DOCUMENTS", 10)
+    records = samples(300)
+    put_new(source, records)
+    put_new(target, records)
+    parsed: list[int] = []
+    monkeypatch.setattr(transfer_module, "read_canonical", lambda document: parsed.append(len(document)))
+    result, problems = run(source, target)
+    assert (problems, parsed, result.documents_existed) == ([], [], 300)
+
+
+def test_an_error_ends_the_copy_of_large_files_under_way(source: Repository, target: Repository) -> None:
+    files = [put_file(source, bytes([number]) * 4_000_000) for number in range(4)]
+    begun = Event()
+    given: list[int] = []
+
+    class Slow(Intercepted):
+        def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+            if sha256 == min(file.sha256 for file in files):
+                begun.wait(10)
+                raise Unavailable("the disk is gone")
+            return self.endless()
+
+        def endless(self) -> Iterator[bytes]:
+            # Ends by itself only if nobody stops it.
+            for _ in range(200):
+                begun.set()
+                given.append(1)
+                time.sleep(0.05)
+                yield b"x" * 100
+
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        run(Repository(source.store, Slow(source.files)), target)
+    assert 0 < len(given) < 200
+    assert not target.files.scan(None, 10).items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -50,6 +51,9 @@ EXIT_CODES: Final[dict[type[Stat7Error], int]] = {
     Unavailable: UNAVAILABLE,
     StoreFull: UNAVAILABLE,
 }
+
+GC_THRESHOLDS: Final = (50_000, 20, 20)
+"""For gc.set_threshold: looking for cycles among millions of small objects that have none takes a fifth of the time."""
 
 _FULL: Final = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -131,6 +135,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; every foreseen failure is one line on standard error."""
+    gc.set_threshold(*GC_THRESHOLDS)
     sys.exit(run(arguments))
 
 

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import itemgetter
+from types import TracebackType
+from typing import Final, Self, TypeAlias
 
 from stat7.address import Address
 from stat7.operations.sorting import LineSorter
@@ -27,7 +30,10 @@ from stat7.record import Notice
 from stat7.repository import Repository
 from stat7.stored import parse_stored, verified
 
-_KINDS = {b"E": "entities", b"W": "entities", b"H": "heads", b"F": "files", b"X": "files"}
+Named: TypeAlias = Sequence[tuple[str, int]]
+"""SHA-256 and size of each file that a document names."""
+
+_KINDS: Final = {b"E": "entities", b"W": "entities", b"H": "heads", b"F": "files", b"X": "files"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +53,73 @@ class Digests:
         return asdict(self)
 
 
+class DigestTaker:
+    """Takes the digests of a repository from what it is shown of it, in memory that stays the same.
+
+    `ordered`: entities are shown in the order of their addresses. Everything else comes in any order. Use as a context
+    manager: leaving it erases temporary files.
+    """
+
+    def __init__(self, ordered: bool) -> None:
+        self._lines = _Lines(ordered)
+        self._parts = {name: hashlib.sha256() for name in ("entities", "heads", "files", "combined")}
+
+    def entities(self, entities: Iterable[tuple[Address, Named | None]]) -> None:
+        """Documents whose bytes were hashed, with the files that each names, and notices (None)."""
+        self._take(self._lines.entities(entities))
+
+    def heads(self, heads: Iterable[tuple[str, Address]]) -> None:
+        """Some heads."""
+        self._lines.add_heads(heads)
+
+    def withdrawn_files(self, notices: Iterable[Notice]) -> None:
+        """Some notices of files."""
+        self._lines.add_withdrawn_files(notices)
+
+    def digests(self) -> Digests:
+        """The digests, when everything was shown."""
+        for page in self._lines.rest():
+            self._take(page)
+        return Digests(**{name: taken.hexdigest() for name, taken in self._parts.items()})
+
+    def _take(self, page: list[bytes]) -> None:
+        if page:
+            lines = b"".join(page)
+            self._parts["combined"].update(lines)
+            self._parts[_KINDS[lines[:1]]].update(lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+
+
 def digest(repo: Repository, *, report: Report = silent) -> Digests:
     """Read everything, each document hashed again, and take the digests. Raises Corrupt for a damaged document."""
-    parts = {name: hashlib.sha256() for name in ("entities", "heads", "files", "combined")}
-    for page in _pages(repo, report):
-        lines = b"".join(page)
-        parts["combined"].update(lines)
-        parts[_KINDS[lines[:1]]].update(lines)
-    return Digests(**{name: taken.hexdigest() for name, taken in parts.items()})
+    with DigestTaker(repo.store.capabilities.ordered_scan) as taker:
+        for entities in _entities(repo, report):
+            taker.entities(entities)
+        for heads in walk(repo.store.scan_heads, NAMES):
+            taker.heads(heads.items)
+        for files in walk(repo.files.scan, NAMES):
+            taker.withdrawn_files(item for item in files.items if isinstance(item, Notice))
+        return taker.digests()
 
 
 def digest_lines(repo: Repository) -> Iterator[bytes]:
     """The sorted lines, each with its newline: the combined digest is their SHA-256. Raises Corrupt on the way."""
-    for page in _pages(repo, silent):
-        yield from page
+    with closing(_Lines(repo.store.capabilities.ordered_scan)) as lines:
+        for entities in _entities(repo, silent):
+            yield from lines.entities(entities)
+        for heads in walk(repo.store.scan_heads, NAMES):
+            lines.add_heads(heads.items)
+        for files in walk(repo.files.scan, NAMES):
+            lines.add_withdrawn_files(item for item in files.items if isinstance(item, Notice))
+        for page in lines.rest():
+            yield from page
 
 
 def difference(one: Repository, other: Repository) -> Iterator[bytes]:
@@ -79,51 +138,69 @@ def _marked(repo: Repository, mark: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((line, mark) for line in digest_lines(repo))
 
 
-def _pages(repo: Repository, report: Report) -> Iterator[list[bytes]]:
-    """The lines in order, in lists that hold one kind each."""
-    with LineSorter() as entities, LineSorter(unique=True) as files, LineSorter() as heads, LineSorter() as withdrawn:
-        ordered = repo.store.capabilities.ordered_scan
-        for page in _entity_lines(repo, files, withdrawn, report):
-            if ordered:
-                yield page
-            else:
-                for line in page:
-                    entities.add(line)
-        for heads_page in walk(repo.store.scan_heads, NAMES):
-            for id, address in heads_page.items:
-                heads.add(b"H %s %s\n" % (hashlib.sha256(id.encode()).hexdigest().encode(), address.encode()))
-        for lines in (entities, files, heads, withdrawn):
-            yield from in_batches(lines, NAMES)
-        # Every file store scans in the order of SHA-256, so these need no sorting.
-        for files_page in walk(repo.files.scan, NAMES):
-            notices = [b"X %s\n" % item.address.encode() for item in files_page.items if isinstance(item, Notice)]
-            if notices:
-                yield notices
+class _Lines:
+    """Makes the lines of what it is given, and sorts those that don't come in order."""
 
+    def __init__(self, ordered: bool) -> None:
+        self._ordered = ordered
+        self._entities, self._heads, self._withdrawn, self._withdrawn_files = (LineSorter() for _ in range(4))
+        self._files = LineSorter(unique=True)
 
-def _entity_lines(repo: Repository, files: LineSorter, withdrawn: LineSorter, report: Report) -> Iterator[list[bytes]]:
-    """The E lines of each page of the scan, if there are any; lines of the other kinds go to their sorters."""
-    total, done = repo.store.count(), 0
-    for page in walk(repo.store.scan, DOCUMENTS):
+    def entities(self, entities: Iterable[tuple[Address, Named | None]]) -> list[bytes]:
+        """The lines of documents that need no sorting."""
         lines = []
-        for address, held in page.items:
-            if isinstance(held, Notice):
-                withdrawn.add(b"W %s\n" % address.encode())
+        for address, files in entities:
+            if files is None:
+                self._withdrawn.add(b"W %s\n" % address.encode())
                 continue
             lines.append(b"E %s\n" % address.encode())
-            for sha256, size in _named(address, verified(address, held)):
-                files.add(b"F %s %d\n" % (sha256.encode(), size))
-        done += len(lines)
+            for sha256, size in files:
+                self._files.add(b"F %s %d\n" % (sha256.encode(), size))
+        if self._ordered:
+            return lines
+        for line in lines:
+            self._entities.add(line)
+        return []
+
+    def add_heads(self, heads: Iterable[tuple[str, Address]]) -> None:
+        """Some heads."""
+        for id, address in heads:
+            self._heads.add(b"H %s %s\n" % (hashlib.sha256(id.encode()).hexdigest().encode(), address.encode()))
+
+    def add_withdrawn_files(self, notices: Iterable[Notice]) -> None:
+        """Some notices of files."""
+        for notice in notices:
+            self._withdrawn_files.add(b"X %s\n" % notice.address.encode())
+
+    def rest(self) -> Iterator[list[bytes]]:
+        """All other lines in order, in lists that hold one kind each."""
+        for lines in (self._entities, self._files, self._heads, self._withdrawn, self._withdrawn_files):
+            yield from in_batches(lines, NAMES)
+
+    def close(self) -> None:
+        """Erase the temporary files."""
+        for lines in (self._entities, self._files, self._heads, self._withdrawn, self._withdrawn_files):
+            lines.close()
+
+
+def _entities(repo: Repository, report: Report) -> Iterator[list[tuple[Address, Named | None]]]:
+    """Each page of the scan: addresses, each with the files that its document names, None for a notice."""
+    total, done = repo.store.count(), 0
+    for page in walk(repo.store.scan, DOCUMENTS):
+        entities = [
+            (address, None if isinstance(held, Notice) else named_files(address, verified(address, held)))
+            for address, held in page.items
+        ]
+        yield entities
+        done += sum(files is not None for _, files in entities)
         report("entities", done, total)
-        if lines:
-            yield lines
 
 
-def _named(address: Address, document: bytes) -> list[tuple[str, int]]:
-    """SHA-256 and size of each file that a document names."""
+def named_files(address: Address, document: bytes) -> Named:
+    """SHA-256 and size of each file that a document names, whose bytes were hashed. Raises Corrupt if it is none."""
     # Most name none, and that can be seen without parsing: members are sorted, so nothing before this one is free text
     # in which the same bytes could stand unescaped.
     at = document.find(b'"files":[')
     if document[at + 9 : at + 10] == b"]":
-        return []
+        return ()
     return [(entry.sha256, entry.size) for entry in parse_stored(address, document).files]

@@ -30,18 +30,20 @@ Item = TypeVar("Item")
 class Progress:
     """Leads a copy from `source` through `stages`, and says in `target` how far it is.
 
-    `notices`: how many there are at the source, of documents and of files.
+    `name`: whatever tells this source, as it is, from others, such as its URL and how many notices it holds. `resumed`:
+    whether a copy that was cut off is gone on with.
     """
 
     def __init__(
-        self, source: Store, target: Store, stages: Sequence[str], notices: int, *, save_every_s: float = SAVE_EVERY_S
+        self, source: Store, target: Store, stages: Sequence[str], name: str, *, save_every_s: float = SAVE_EVERY_S
     ) -> None:
         self._target = target
         self._stages = stages
-        self._source = fingerprint(source, notices)
+        self._source = fingerprint(source, name)
         self._save_every_s = save_every_s
         self._saved_at = time.monotonic()
         self._reached, self._cursor = self._saved()
+        self.resumed = (self._reached, self._cursor) != (stages[0], None)
 
     def pages(self, stage: str, fetch: Callable[[str | None, int], Page[Item]], limit: int) -> Iterator[Page[Item]]:
         """The pages of this stage that are still to be copied; none of a stage that was finished before."""
@@ -88,9 +90,9 @@ def read_mark(text: str) -> tuple[str, str, str | None]:
     return (source, stage, cursor) if known else ("", "", None)
 
 
-def fingerprint(store: Store, notices: int) -> str:
-    """16 hex digits that stand for what is held: kind of store, how many documents and notices, and a sample."""
-    taken = hashlib.sha256(f"{store.capabilities.name} {store.count()} {notices}".encode())
+def fingerprint(store: Store, name: str) -> str:
+    """16 hex digits that stand for what is held: its name, the kind of store, how many documents, and a sample."""
+    taken = hashlib.sha256(f"{name} {store.capabilities.name} {store.count()}".encode())
     for address, _ in store.scan(None, DOCUMENTS).items:
         taken.update(address.encode())
     return taken.hexdigest()[:16]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from threading import Event, Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stat7.address import Address
 from stat7.errors import Corrupt, Gone, InvalidEntity, NotFound, Stat7Error
 from stat7.files.base import StoredFile
 from stat7.operations.digest import Digests
+from stat7.operations.pipeline import pipelined
 from stat7.putting import look_at_files, naming_lost_files
 from stat7.record import Notice, Record, read_canonical
 from stat7.repository import Repository
 from stat7.stored import get_each
-from stat7.stores.base import Outcome
+from stat7.stores.base import HeadMove, Outcome
 
 
 class CopyProblem(NamedTuple):
@@ -73,18 +74,31 @@ class CopyResult:
 
 
 class Transfer:
-    """Brings batches of notices, files and documents from `source` to `target`."""
+    """Brings batches of notices, files and documents from `source` to `target`; safe to use from many threads.
+
+    `reread`: whether the source's digest can't be taken from what was read, as some of it is damaged or has changed.
+    """
 
     def __init__(self, source: Repository, target: Repository, on_problem: OnProblem) -> None:
         self.source = source
         self.target = target
         self.result = CopyResult()
+        self.reread = False
         self._on_problem = on_problem
+        self._lock = Lock()
+        self._stop = Event()
 
     def problem(self, kind: str, subject: str, detail: str) -> None:
         """Report something that is left out."""
-        self.result.problems += 1
-        self._on_problem(CopyProblem(kind, subject, detail))
+        with self._lock:
+            self.result.problems += 1
+            self._on_problem(CopyProblem(kind, subject, detail))
+
+    def count(self, **more: int) -> None:
+        """Add to counts of the result, by their names."""
+        with self._lock:
+            for name, number in more.items():
+                setattr(self.result, name, getattr(self.result, name) + number)
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
         """Withdraw at the target what is withdrawn at the source."""
@@ -107,9 +121,9 @@ class Transfer:
         for file in files:
             there = known.get(file.sha256)
             if isinstance(there, Notice):
-                self.result.files_withdrawn += 1
+                self.count(files_withdrawn=1)
             elif there is not None and there.size == file.size:
-                self.result.files_existed += 1
+                self.count(files_existed=1)
             else:
                 lacking.append(file.sha256)
                 continue
@@ -118,14 +132,17 @@ class Transfer:
             self._note_file(sha256, outcome)
             count()
 
-    def store(self, records: Sequence[Record], *, quiet: bool = False, again: bool = True) -> set[Address]:
+    def store(
+        self, records: Sequence[Record], moves: Sequence[HeadMove] = (), *, quiet: bool = False, again: bool = True
+    ) -> set[Address]:
         """Store documents whose files are at the target, or withdrawn; returns those addresses that are there now.
 
-        The others are left out and, unless `quiet`, reported. `again`: a file that gc took meanwhile is copied anew.
+        The others are left out and, unless `quiet`, reported. `moves`: of heads, to documents that name no files.
+        `again`: a file that gc took meanwhile is copied anew.
         """
         refused, renewed = self._look_at_files(records)
         storing = [record for record in records if record.address not in refused]
-        outcomes, _ = self.target.store.put(storing)
+        outcomes, moved = self.target.store.put(storing, moves)
         lost = naming_lost_files(self.target.files, storing, renewed)
         new = {record.address for record, out in zip(storing, outcomes, strict=True) if out is Outcome.NEW}
         gone = [record for record in storing if record.address in lost and record.address in new]
@@ -135,9 +152,14 @@ class Transfer:
         if not quiet:
             for address, detail in refused.items():
                 self.problem("document", address, f"left out: {detail}")
-        self.result.documents_new += len(new) - len(gone)
-        self.result.documents_existed += outcomes.count(Outcome.EXISTED)
-        self.result.documents_withdrawn += outcomes.count(Outcome.WITHDRAWN)
+        self.count(
+            documents_new=len(new) - len(gone),
+            documents_existed=outcomes.count(Outcome.EXISTED),
+            documents_withdrawn=outcomes.count(Outcome.WITHDRAWN),
+            # All heads are looked at in the end, and these will be there.
+            heads_new=sum(moved),
+            heads_existed=-sum(moved),
+        )
         stored = {record.address for record in storing} - {record.address for record in gone}
         return stored | self.store(gone, quiet=quiet, again=False) if gone and again else stored
 
@@ -149,6 +171,7 @@ class Transfer:
         absent = wanted = self._missing(addresses)
         met: set[Address] = set()  # no hash binds what a notice says: those from elsewhere may lead in a circle
         while wanted:
+            self.reread = True
             met |= wanted
             held = get_each(self.source.store, list(wanted))
             notices = [item for item in held.values() if isinstance(item, Notice)]
@@ -169,26 +192,28 @@ class Transfer:
     def _bring_files(self, names: Sequence[str]) -> Iterator[tuple[str, Stat7Error | None]]:
         """Copy files, several at once; each with the error that it met, if any. Raises what concerns all of them."""
         if len(names) < 2:
-            yield from ((sha256, self._bring_file(sha256)) for sha256 in names)
-            return
-        with ThreadPoolExecutor(FILES_AT_ONCE, "stat7-copy") as pool:
-            try:
-                yield from zip(names, pool.map(self._bring_file, names), strict=True)
-            finally:
-                pool.shutdown(cancel_futures=True)
+            return ((sha256, self._bring_file(sha256)) for sha256 in names)
+        return pipelined(self._bring_file, names, FILES_AT_ONCE, self._stop)
 
     def _bring_file(self, sha256: str) -> Stat7Error | None:
         """Copy one file, hashed on arrival; returns the error that concerns it alone."""
         try:
-            self.target.files.put(self.source.files.open(sha256), sha256=sha256)
+            self.target.files.put(self._until_stopped(self.source.files.open(sha256)), sha256=sha256)
         except (Corrupt, InvalidEntity, Gone, NotFound) as error:
             return error
         return None
 
+    def _until_stopped(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._stop.is_set():
+                raise InterruptedError("the copy has ended")
+            yield piece
+
     def _note_file(self, sha256: str, outcome: Stat7Error | None) -> None:
         if outcome is None:
-            self.result.files_new += 1
+            self.count(files_new=1)
         elif isinstance(outcome, Gone):
+            self.reread = True
             self.withdraw_files([outcome.notice])
         elif not isinstance(outcome, NotFound):
             # One that isn't found was collected at the source meanwhile; a document that names it after all will tell.
@@ -209,8 +234,7 @@ class Transfer:
 
     def _count_notices(self, notices: Sequence[Notice], known: Mapping[str, object]) -> None:
         existed = sum(isinstance(known.get(notice.address), Notice) for notice in notices)
-        self.result.notices_existed += existed
-        self.result.notices_new += len(notices) - existed
+        self.count(notices_existed=existed, notices_new=len(notices) - existed)
 
 
 def read_source(address: Address, document: bytes, *, trusted: bool = False) -> Record | CopyProblem | None:

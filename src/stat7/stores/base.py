@@ -134,6 +134,10 @@ class EntityStore(Protocol):
         """Everything stored, documents and notices, page by page; in address order if `capabilities.ordered_scan`."""
         ...
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """The notices alone, page by page, in a stable order."""
+        ...
+
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that some stored document (any version, not withdrawn) names."""
         ...

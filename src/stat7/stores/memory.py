@@ -63,6 +63,7 @@ class Contents:
     lock: threading.Lock = field(default_factory=threading.Lock)
     documents: dict[Address, bytes] = field(default_factory=dict)
     notices: dict[Address, Notice] = field(default_factory=dict)
+    withdrawn: _Keys = field(default_factory=_Keys)
     addresses: _Keys = field(default_factory=_Keys)
     files: dict[Address, tuple[str, ...]] = field(default_factory=dict)
     naming: dict[str, set[Address]] = field(default_factory=dict)
@@ -164,6 +165,13 @@ class MemoryStore:
             page = _page(kept.addresses, "scan", cursor, limit)
             found = ((address, _held(kept, address)) for address in page.items)
             return Page([(address, held) for address, held in found if held is not None], page.cursor)
+
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """The notices in address order."""
+        kept = self.contents()
+        with kept.lock:
+            page = _page(kept.withdrawn, "notices", cursor, limit)
+            return Page([kept.notices[address] for address in page.items], page.cursor)
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that some stored document names."""
@@ -284,6 +292,7 @@ def _swap(kept: Contents, move: HeadMove) -> bool:
 def _withdraw(kept: Contents, notice: Notice) -> None:
     """Keep the notice, completed from the document that it takes the place of, if there is one that can be read."""
     address = notice.address
+    kept.withdrawn.add(address)
     document = kept.documents.get(address)
     if document is None:
         kept.addresses.add(address)

@@ -468,6 +468,7 @@ def _every_call(store: Store, address: str) -> list[Callable[[], Any]]:
         lambda: store.find(query, None, 10),
         lambda: store.explain(query),
         lambda: store.scan(None, 10),
+        lambda: store.scan_notices(None, 10),
         lambda: store.named_files([address]),
         lambda: store.withdraw([notice(address)]),
         lambda: store.check(None, 10),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from stat7.errors import InvalidQuery
+from stat7.paging import walk
 from stat7.query import Query
 from stat7.record import Notice
 from stat7.stores.base import HeadMove, Outcome, Store
@@ -130,6 +134,24 @@ class WithdrawalSuite(StoreSuite):
         store.withdraw([notice(record.address) for record in records])
         assert store.count() == 0
         assert len(scan_all(store, 500)) == len(records)
+
+    def test_the_notices_alone_are_walked_page_by_page(self, store: Store) -> None:
+        records = samples(23)
+        assert (store.scan_notices(None, 5).items, store.scan_notices(None, 5).cursor) == ([], None)
+        store.put(records)
+        store.withdraw([notice(record.address) for record in records[:17]])
+        self.settle(store)
+        expected = {record.address: notice(record.address, id=record.id) for record in records[:17]}
+        for size in (1, 5, 17, 100):
+            walked = [item for page in walk(store.scan_notices, size) for item in page.items]
+            assert len(walked) == 17
+            assert {item.address: item for item in walked} == expected
+
+    @pytest.mark.parametrize("cursor", ["", "nonsense", "💥", "\x00", "notices.", "scan." + "0" * 64])
+    def test_garbage_as_a_cursor_of_the_notices_is_refused(self, store: Store, cursor: str) -> None:
+        store.withdraw([notice(record.address) for record in samples(5)])
+        with pytest.raises(InvalidQuery):
+            store.scan_notices(cursor, 3)
 
     def test_withdrawals_and_puts_that_race_leave_everything_withdrawn(self, store: Store) -> None:
         records = random_records(20, 48)

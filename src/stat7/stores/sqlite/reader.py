@@ -40,6 +40,7 @@ _NAMED: Final = """
     SELECT wanted.value FROM json_each(?) AS wanted WHERE EXISTS
     (SELECT 1 FROM links AS l WHERE l.segment = ? AND l.target = unhex(wanted.value))"""
 _CURSOR: Final = "scan."
+_NOTICES_CURSOR: Final = "notices."
 
 
 def get(connection: apsw.Connection, addresses: Sequence[Address]) -> dict[Address, Held]:
@@ -66,7 +67,7 @@ def scan(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[tu
 
     Three ordered walks are merged: documents under their own keys, displaced ones, and notices.
     """
-    after = _position(cursor)
+    after = _position(cursor, _CURSOR)
     home, last_key = _home(connection, key_of(after) if after else LOWEST_KEY, limit + 2)
     elsewhere = [
         [address for (address,) in fetch(connection, statement, (after, limit + 1))]
@@ -83,6 +84,15 @@ def scan(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[tu
     if len(known) > limit or (len(known) == limit and end is not None):
         return Page(items, _CURSOR + known[limit - 1])
     return Page(items, None if end is None else _CURSOR + end)
+
+
+def scan_notices(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[Notice]:
+    """The notices after the cursor's address, in address order."""
+    after = _position(cursor, _NOTICES_CURSOR)
+    walk = [address for (address,) in fetch(connection, _WALK_NOTICES, (after, limit + 1))]
+    kept = notices(connection, walk[:limit])
+    items = [kept[address] for address in walk[:limit] if address in kept]
+    return Page(items, _NOTICES_CURSOR + walk[limit - 1] if len(walk) > limit else None)
 
 
 def named_files(connection: apsw.Connection, sha256s: Sequence[str]) -> set[str]:
@@ -168,11 +178,11 @@ def readable(connection: apsw.Connection, seq: int) -> tuple[bytes | None, bytes
     return None, b""
 
 
-def _position(cursor: str | None) -> Address:
+def _position(cursor: str | None, walk: str) -> Address:
     """The last address seen, "" at the beginning."""
     if cursor is None:
         return ""
-    position = cursor.removeprefix(_CURSOR)
-    if not cursor.startswith(_CURSOR) or not is_address(position):
+    position = cursor.removeprefix(walk)
+    if not cursor.startswith(walk) or not is_address(position):
         raise InvalidQuery("cursor", "is not one that a scan returned; drop it to begin anew")
     return position

@@ -109,6 +109,10 @@ class SQLiteStore:
         """Documents and notices in address order; a document that can't be read comes as b"", which fits no address."""
         return self._read(reader.scan, cursor, at_least_one(limit))
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """The notices in address order."""
+        return self._read(reader.scan_notices, cursor, at_least_one(limit))
+
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that a stored document names."""
         return self._read(reader.named_files, sha256s)
