@@ -11,7 +11,9 @@ from stat7.address import digest
 from stat7.errors import Corrupt
 from stat7.files.memory import MemoryFiles
 from stat7.repository import Repository
+from stat7.stores.base import Outcome
 from stat7.stores.postgresql import PostgreSQLStore, Settings
+from stat7.stores.postgresql.schema import INDEX_STATEMENTS
 from stat7.testing.samples import attached, notice, random_records, sample, samples
 from stat7.testing.servers import PostgreSQL
 from stat7.testing.store_suite import check_all, put_all
@@ -97,9 +99,40 @@ def test_the_server_itself_refuses_what_is_no_address(store: PostgreSQLStore) ->
 def test_missing_indexes_are_found_and_built_by_compact(store: PostgreSQLStore) -> None:
     with below(store) as raw:
         raw.execute("DROP INDEX cov; DROP INDEX links")
-    assert _findings(store) == {("index", "cov"), ("index", "links")}
+        for table in ("entities", "heads", "notices", "marks"):
+            raw.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey".encode())
+    assert _findings(store) == {("index", name) for name in INDEX_STATEMENTS}
+    assert "--compact" in {check.name: check for check in store.diagnose()}["indexes"].text
     store.compact()
     assert check_all(store) == []
+    assert store.put([sample("new"), RECORD])[0] == [Outcome.NEW, Outcome.EXISTED]
+    store.set_mark("a", "b")
+
+
+def test_an_index_that_was_left_invalid_is_found_and_built_by_compact(store: PostgreSQLStore) -> None:
+    with below(store) as raw:
+        raw.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('cov'::regclass, 'marks_pkey'::regclass)"
+        )
+    assert _findings(store) == {("index", "cov"), ("index", "marks_pkey")}
+    store.compact()
+    assert check_all(store) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["\"case\" = 'x'", "reason = 'x'", "withdrawn_at = '2020-01-01T00:00:00Z'", "id = 'x'", "id = NULL",
+     "previous = NULL", "digest = '\\x00'"],
+)  # fmt: skip
+def test_a_notice_that_says_something_else_than_when_it_was_kept_is_found(
+    open_postgresql: Opening, damage: str
+) -> None:
+    store = open_postgresql()
+    store.withdraw([notice(RECORD.address, id=RECORD.id, previous="b" * 64)])
+    assert check_all(store) == []
+    with below(store) as raw:
+        raw.execute(f"UPDATE notices SET {damage}".encode())
+    assert _findings(store) == {("notice", RECORD.address)}
 
 
 def test_a_long_document_that_a_bad_disk_changed_is_detected_and_everything_goes_on(

@@ -23,7 +23,7 @@ def test_a_fresh_store_is_healthy(open_postgresql: Opening) -> None:
     store = open_postgresql()
     checks = _checks(store)
     assert list(checks) == [
-        "postgresql", "schema", "encoding", "durability", "indexes", "vacuum", "latency", "clock", "connections",
+        "postgresql", "schema", "encoding", "durability", "indexes", "vacuum", "latency", "server clock", "connections",
     ]  # fmt: skip
     assert {name for name, check in checks.items() if check.status == "fail"} == set()
     assert checks["durability"].status == checks["schema"].status == checks["indexes"].status == "ok"
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_told(open_postgresql: Opening, monkeypatch: pytest.Mon
     monkeypatch.setattr(time, "time", lambda: 0.0)
     checks = _checks(store)
     assert {name for name, check in checks.items() if check.status != "ok"} == {
-        "postgresql", "schema", "indexes", "latency", "clock", "connections",
+        "postgresql", "schema", "indexes", "latency", "server clock", "connections",
     }  # fmt: skip
     assert "cov" in checks["indexes"].text
 

@@ -256,3 +256,12 @@ def test_a_refused_statement_is_told_by_the_single_put_too(open_postgresql: Open
             store.put(samples(1))
         with pytest.raises(Exception, match="in time"):
             store.get([sample().address])
+
+
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_documents_are_kept_as_they_are_and_not_compressed(open_postgresql: Opening, count: int) -> None:
+    store = open_postgresql()
+    store.put([sample(f"{number}", state={"story": "the keeper of the gate, " * 400}) for number in range(count)])
+    with below(store) as raw:
+        kept = raw.execute("SELECT count(*) FROM entities WHERE pg_column_size(document) < octet_length(document)")
+        assert kept.fetchone() == (0,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from stat7.errors import ConfigError
+from stat7.errors import ConfigError, Unavailable
 from stat7.query import Query
 from stat7.stores.base import HeadMove
 from stat7.stores.postgresql import PostgreSQLStore, Settings, schema
-from stat7.testing.samples import HOSTILE_IDS, sample, samples
+from stat7.testing.samples import HOSTILE_IDS, notice, sample, samples
 from stat7.testing.servers import PostgreSQL
-from stat7.testing.store_suite import race, scan_all_heads
+from stat7.testing.store_suite import check_all, race, scan_all_heads
 from tests.stores.postgresql import Opening, below
 
 
@@ -71,13 +72,91 @@ def test_an_older_schema_is_brought_up_to_date_once(open_postgresql: Opening, mo
 
         return migrate
 
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setitem(schema.MIGRATIONS, 1, step(1))
-    monkeypatch.setitem(schema.MIGRATIONS, 2, step(2))
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
+    monkeypatch.setitem(schema.MIGRATIONS, now, step(now))
+    monkeypatch.setitem(schema.MIGRATIONS, now + 1, step(now + 1))
     race(3, lambda number: open_postgresql().count())
-    assert steps == [1, 2]
+    assert steps == [now, now + 1]
     with below(open_postgresql()) as raw:
-        assert raw.execute("SELECT version FROM about").fetchall() == [(3,)]
+        assert raw.execute("SELECT version FROM about").fetchall() == [(now + 2,)]
+
+
+def _as_the_first_version(store: PostgreSQLStore) -> None:
+    with below(store) as raw:
+        raw.execute("ALTER TABLE notices DROP COLUMN digest; UPDATE about SET version = 1")
+
+
+def test_notices_of_the_first_schema_get_their_digests(
+    open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_NOTICES_AT_ONCE", 2)
+    first = open_postgresql()
+    kept = [notice(f"{number}" * 64, id=f"thing/{number}") for number in range(5)]
+    first.withdraw(kept)
+    _as_the_first_version(first)
+    store = open_postgresql()
+    assert check_all(store) == []
+    store.withdraw([notice("b" * 64)])
+    assert store.get([each.address for each in kept]) == {each.address: each for each in kept}
+    assert check_all(store) == []
+    with below(store) as raw:
+        assert raw.execute("SELECT version FROM about").fetchall() == [(schema.SCHEMA_VERSION,)]
+        raw.execute("UPDATE notices SET reason = 'another'")
+    assert len([finding for finding in check_all(store) if finding.kind == "notice"]) == 6
+
+
+def test_an_upgrade_waits_for_those_who_use_the_tables_only_so_long(
+    open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 1)
+    store = open_postgresql()
+    _as_the_first_version(store)
+    with below(store) as raw, raw.transaction():
+        raw.execute("SELECT count(*) FROM notices")
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match=r"others make, upgrade or use the schema stat7 .*try again"):
+            open_postgresql()
+        assert time.monotonic() - begun < 10
+    assert open_postgresql().count() == 0
+
+
+def test_who_makes_the_tables_is_waited_for_only_so_long(
+    postgres_url: str, open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 1)
+    with psycopg.connect(postgres_url) as raw:
+        raw.execute("SELECT pg_advisory_lock(%s, hashtext('stat7'))", (0x73746174,))
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match=r"others make, upgrade or use the schema stat7 .*try again"):
+            open_postgresql()
+        assert time.monotonic() - begun < 10
+    assert open_postgresql().count() == 0
+
+
+def test_without_make_a_schema_that_is_not_there_or_empty_is_refused_and_not_made(postgres_url: str) -> None:
+    settings = Settings(postgres_url, schema="typo")
+    with psycopg.connect(postgres_url, autocommit=True) as raw:
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=r"the schema typo at .* holds no stat7 store; .*`stat7 init`"):
+                PostgreSQLStore(settings, make=False)
+            tables = raw.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'typo'").fetchone()
+            assert tables == (0,)
+            there = raw.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'typo'").fetchone()
+            if there == (0,):
+                raw.execute("CREATE SCHEMA typo")
+        assert there == (1,)
+    PostgreSQLStore(settings).close()
+    with PostgreSQLStore(settings, make=False) as store:
+        assert store.count() == 0
+
+
+def test_without_make_an_older_schema_is_brought_up_to_date(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    _as_the_first_version(store)
+    with PostgreSQLStore(store.settings, make=False) as again:
+        again.withdraw([notice("b" * 64)])
+        assert check_all(again) == []
 
 
 def test_a_migration_that_fails_changes_nothing(open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +166,9 @@ def test_a_migration_that_fails_changes_nothing(open_postgresql: Opening, monkey
         connection.execute("DROP TABLE marks")
         connection.execute("SELECT no_such_column FROM entities")
 
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setitem(schema.MIGRATIONS, 1, fail)
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
+    monkeypatch.setitem(schema.MIGRATIONS, now, fail)
     with pytest.raises(ConfigError):
         open_postgresql()
     monkeypatch.undo()
@@ -110,7 +190,7 @@ def test_every_index_is_known_by_name(open_postgresql: Opening) -> None:
     with below(store) as raw:
         assert schema.missing_indexes(raw, "stat7") == []
         rows = raw.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'stat7'").fetchall()
-    assert {name for (name,) in rows} == set(schema.INDEXES)
+    assert {name for (name,) in rows} == set(schema.INDEX_STATEMENTS)
 
 
 def test_ids_are_compared_by_bytes_and_hold_the_longest(open_postgresql: Opening) -> None:

@@ -6,15 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
 
 from stat7.errors import ConfigError, Unavailable
 from stat7.stores.base import HeadMove, Outcome
-from stat7.stores.postgresql import PostgreSQLStore, Settings, erase, reader
+from stat7.stores.postgresql import PostgreSQLStore, Settings, erase, heads, put, reader
 from stat7.stores.postgresql import session as session_module
-from stat7.stores.postgresql.session import Session
+from stat7.stores.postgresql import store as store_module
+from stat7.stores.postgresql.session import Session, Sessions
 from stat7.testing.samples import notice, sample, samples
 from stat7.testing.servers import FaultProxy, PostgreSQL
 from stat7.testing.store_suite import check_all, race
@@ -158,39 +160,49 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_under_load(
         assert check_all(store) == []
 
 
-def test_a_put_whose_answer_is_lost_is_done_again(
-    open_postgresql: Opening, postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing
-) -> None:
-    proxy = fault_proxy(postgres_server)
-    store = open_postgresql(url_through(postgres_url, proxy.port))
-    first, second = samples(2)
-    store.put([first])
-    for record, move in ((second, [HeadMove("a", None, second.address)]), (first, [])):
-        proxy.cut_after(to_client=0)
-        healing = threading.Timer(0.3, proxy.heal)
-        healing.start()
-        try:
-            outcomes, _ = store.put([record], move)
-        except Unavailable:
-            healing.join()
-            outcomes, _ = store.put([record], move)
-        assert outcomes[0] in (Outcome.NEW, Outcome.EXISTED)
-        healing.join()
-    assert store.heads(["a"]) == {"a": second.address}
-    assert store.count() == 2
+def _losing_the_first_answer(real: Callable[..., Any], calls: list[int]) -> Callable[..., Any]:
+    """The same work, whose first answer nobody hears; takes down each call."""
+
+    def work(connection: Session | psycopg.Connection, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        done = real(connection, *args, **kwargs)
+        if len(calls) > 1:
+            return done
+        bare = connection.connection if isinstance(connection, Session) else connection
+        # Committed by now, were it the end of a transaction.
+        bare.pgconn.exec_(b"COMMIT")
+        bare.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    return work
 
 
-def test_a_swap_whose_answer_is_lost_is_not_done_again(
-    open_postgresql: Opening, postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_a_put_whose_answer_is_lost_is_done_again_and_nothing_twice(
+    open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    proxy = fault_proxy(postgres_server)
-    store = open_postgresql(url_through(postgres_url, proxy.port))
-    store.swap_heads([HeadMove("a", None, "0" * 64)])
-    proxy.cut_after(to_client=0)
-    with pytest.raises(Unavailable):
-        store.swap_heads([HeadMove("a", "0" * 64, "1" * 64)])
-    proxy.heal()
-    assert store.heads(["a"])["a"] in ("0" * 64, "1" * 64)
+    store = open_postgresql()
+    records = samples(count)
+    calls: list[int] = []
+    monkeypatch.setattr(store_module, "put", _losing_the_first_answer(put.put, calls))
+    moves = [HeadMove(record.id, None, record.address) for record in records]
+    assert store.put(records, moves) == ([Outcome.EXISTED] * count, [False] * count)
+    assert len(calls) == 2
+    assert store.heads([record.id for record in records]) == {record.id: record.address for record in records}
+    assert store.count() == count
+
+
+def test_moves_whose_answer_is_lost_are_done_again_and_not_made_twice(
+    open_postgresql: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_postgresql()
+    store.swap_heads([HeadMove("a", None, "0" * 64), HeadMove("b", None, "0" * 64)])
+    calls: list[int] = []
+    monkeypatch.setattr(heads, "move_heads", _losing_the_first_answer(heads.move_heads, calls))
+    moves = [HeadMove("a", "0" * 64, "1" * 64), HeadMove("b", "0" * 64, None)]
+    assert store.swap_heads(moves) == [False, False]
+    assert len(calls) == 2
+    assert store.heads(["a", "b"]) == {"a": "1" * 64}
 
 
 def test_a_silent_network_is_unavailable_in_time_and_used_again(
@@ -214,13 +226,122 @@ def test_a_silent_network_is_unavailable_in_time_and_used_again(
     assert store.count() >= 2
 
 
-def test_a_statement_that_takes_too_long_is_ended_by_the_server(open_postgresql: Opening) -> None:
-    store = open_postgresql(timeout=0.3)
+def test_a_statement_that_takes_too_long_is_ended_by_the_server_and_not_sent_again(
+    open_postgresql: Opening,
+) -> None:
+    store = open_postgresql(timeout=1)
+    address = sample().address
     with below(store) as raw, raw.transaction():
         raw.execute("LOCK TABLE entities IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(Unavailable, match="timeout="):
-            store.count()
+        for call in (store.count, lambda: store.get([address]), lambda: store.get([address, "a" * 64])):
+            begun = time.monotonic()
+            with pytest.raises(Unavailable, match="timeout="):
+                call()
+            assert 0.9 < time.monotonic() - begun < 1.9
     assert store.count() == 0
+
+
+def test_a_statement_that_failed_is_used_again_on_the_same_connection(open_postgresql: Opening) -> None:
+    store = open_postgresql(timeout=0.5, pool=1)
+    first, second = samples(2)
+    store.put([first], [HeadMove("a", None, first.address)])
+    assert store.get([first.address]) == {first.address: first.document}
+    session = store._sessions._all[0]
+    with below(store) as raw, raw.transaction():
+        raw.execute("LOCK TABLE entities IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unavailable):
+            store.put([second], [HeadMove("b", None, second.address)])
+        with pytest.raises(Unavailable):
+            store.get([first.address])
+    assert store.put([second], [HeadMove("b", None, second.address)]) == ([Outcome.NEW], [True])
+    assert reader.get_one(session, bytes.fromhex(first.address)) == [first.document]
+    assert store._sessions._all == [session]
+
+
+def test_a_single_get_takes_one_round_trip_whether_it_finds_something_or_not(
+    open_postgresql: Opening, postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing
+) -> None:
+    proxy = fault_proxy(postgres_server)
+    store = open_postgresql(url_through(postgres_url, proxy.port))
+    there, *_ = samples(3)
+    store.put([there])
+    store.get([there.address])
+    found = {there.address: there.document}
+    for address, expected in ((there.address, found), ("a" * 64, {}), (there.address.upper(), {})):
+        before = proxy.round_trips
+        assert store.get([address]) == expected
+        assert proxy.round_trips - before <= 1
+
+
+def test_a_server_that_says_nothing_more_is_unavailable_in_time_while_a_store_is_opened(
+    postgres_server: PostgreSQL, postgres_url: str, fault_proxy: Placing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "GRACE", 0.5)
+    proxy = fault_proxy(postgres_server)
+    connect = Sessions.connect
+
+    def connect_and_freeze(sessions: Sessions) -> psycopg.Connection:
+        connection = connect(sessions)
+        proxy.freeze()
+        return connection
+
+    monkeypatch.setattr(Sessions, "connect", connect_and_freeze)
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="gave no answer"):
+        PostgreSQLStore(Settings(url_through(postgres_url, proxy.port), timeout=1, connect_timeout=2))
+    assert time.monotonic() - begun < 10
+
+
+def test_the_watchdog_leaves_a_session_alone_that_was_given_back_in_time(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    sessions = store._sessions
+    session = sessions.take()
+    session.deadline = 0.0
+    late = sessions.overdue()
+    assert late == [session]
+    sessions.give(session)
+    again = sessions.take()
+    assert again is session
+    session.cut_if_late()
+    assert session.connection.execute("SELECT 1").fetchone() == (1,)
+    sessions.give(session)
+    assert sessions.take() is session
+    sessions.give(session)
+
+
+def test_a_session_that_is_about_to_be_cut_is_not_lent_again(open_postgresql: Opening) -> None:
+    store = open_postgresql()
+    session = store._sessions.take()
+    session.deadline = 0.0
+    session.cut_if_late()
+    with pytest.raises(psycopg.OperationalError):
+        session.connection.execute("SELECT 1")
+    session = store._sessions.take()
+    session.doomed = True
+    store._sessions.give(session)
+    assert session.connection.closed
+    session.deadline = 0.0
+    session.cut_if_late()
+    assert store.count() == 0
+
+
+def test_without_a_thread_for_the_watchdog_it_is_unavailable_and_no_connection_stays_taken(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PostgreSQLStore(Settings(postgres_url)).close()
+    sessions = Sessions(Settings(postgres_url, pool=1, connect_timeout=2))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unavailable, match="thread"):
+            sessions.take()
+    session = sessions.take()
+    assert session.connection.execute("SELECT 1").fetchone() == (1,)
+    sessions.give(session)
+    sessions.close()
 
 
 def test_lost_races_are_run_again(open_postgresql: Opening) -> None:
@@ -299,7 +420,6 @@ def test_word_of_the_servers_end_is_seen_before_a_write_that_cant_be_repeated(op
     store._sessions.give(again)
     again.connection.close()
     silent.append(again.silent)
-    again.cut()
     assert silent == [True, False, False]
     assert store.count() == 0
 
@@ -313,13 +433,14 @@ def test_statements_that_the_driver_made_the_server_forget_are_prepared_again(op
     session.connection.execute("DEALLOCATE ALL")
     store._sessions.give(session)
     assert store.put([second], [HeadMove("b", None, second.address)]) == ([Outcome.NEW], [True])
-    assert reader.get_one(session, bytes.fromhex(first.address)) == first.document
+    assert reader.get_one(session, bytes.fromhex(first.address)) == [first.document]
     with below(store) as raw:
         raw.execute("ALTER TABLE entities DROP CONSTRAINT entities_address")
     assert store.put([third], [HeadMove("c", None, third.address)]) == ([Outcome.NEW], [True])
     session.connection.execute("DEALLOCATE ALL")
     session.connection.execute("ALTER TABLE entities RENAME TO hidden")
-    assert reader.get_one(session, bytes.fromhex(first.address)) is None
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        reader.get_one(session, bytes.fromhex(first.address))
 
 
 def test_a_discard_whose_answer_is_lost_is_not_done_again(

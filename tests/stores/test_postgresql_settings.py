@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -33,19 +32,6 @@ def test_no_secret_is_shown() -> None:
         assert "ada" not in shown
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"schema": ""}, {"schema": "A"}, {"schema": "a-b"}, {"schema": "pg_temp"}, {"schema": "x" * 64}, {"pool": 0},
-        {"pool": 1.5}, {"pool": 5000}, {"timeout": 0}, {"timeout": float("nan")}, {"connect_timeout": 1},
-        {"connect_timeout": 10**9},
-    ],
-)  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        Settings(URL, **wrong)
-
-
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
 def test_a_url_opens_a_store_with_its_options(postgres_url: str, scheme: str) -> None:
     rest = postgres_url.partition(":")[2]
@@ -57,11 +43,33 @@ def test_a_url_opens_a_store_with_its_options(postgres_url: str, scheme: str) ->
     assert rows == [("library",)]
 
 
-@pytest.mark.parametrize("option", ["pool=many", "pool=0", "timeout=-1", "password=hunter2", "options=-cfsync=off"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "schema=", "schema=A", "schema=a-b", "schema=pg_temp", f"schema={'x' * 64}", "pool=many", "pool=0", "pool=1.5",
+        "pool=5000", "timeout=0", "timeout=-1", "timeout=nan", "connect_timeout=1", "connect_timeout=100000000",
+        "retries=1.5", "password=hunter2", "options=-cfsync=off",
+    ],
+)  # fmt: skip
 def test_unknown_and_unreadable_options_are_refused(option: str) -> None:
     with pytest.raises(ConfigError, match=option.partition("=")[0]) as caught:
         configure_store(f"{URL}?{option}")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["abc", "99999", "0", "5432,b:x", "-1", "４"])
+def test_a_port_that_is_none_is_told_and_not_shown(port: str) -> None:
+    with pytest.raises(ConfigError, match="the port in the PostgreSQL URL is not a number from 1 to 65535") as caught:
+        open_store(f"postgresql://ada:hunter2@db.example:{port}/library")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError, match="port") as caught:
+        open_store("postgresql://ada:hunter2/library")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_several_hosts_may_have_their_ports() -> None:
+    for url in ("postgresql://a:5433,b:1/library", "postgresql://a,b:5433/library", "postgresql://a/library"):
+        assert conninfo_to_dict(Settings(url).conninfo())["dbname"] == "library"
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Comparing what is indexed with the documents; nothing is changed.
 
 entities  in address order: the columns of each row against its document, bare rows against notices
-notices   what is withdrawn has its bare row, so that the address stays taken
+notices   what is withdrawn has its notice, as it was kept, and a bare row, so that the address stays taken
 indexes   all are there and valid
 """
 
@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import psycopg
 from psycopg import Connection
 
 from stat7.address import Address, is_address
 from stat7.errors import InvalidEntity, InvalidQuery
-from stat7.record import Record, read_trusted
+from stat7.record import Notice, Record, notice_digest, read_trusted
 from stat7.stores.base import Finding, Page
-from stat7.stores.postgresql.reader import fetch, read_notices
+from stat7.stores.postgresql.errors import UNREADABLE
+from stat7.stores.postgresql.reader import addresses_after, fetch, read_apart, read_notices
 from stat7.stores.postgresql.rows import COLUMNS, distinct_files, link_keys
 from stat7.stores.postgresql.schema import missing_indexes
 
 _ROWS: Final = f"SELECT {', '.join(COLUMNS)} FROM entities WHERE address > %s ORDER BY address LIMIT %s"
+_ROWS_AT: Final = f"SELECT {', '.join(COLUMNS)} FROM entities WHERE address = ANY(%s)"
 _NOTICES: Final = """
-    SELECT n.address, e.address IS NULL, e.document IS NOT NULL FROM notices AS n
+    SELECT n.address, n."case", n.reason, n.withdrawn_at, n.id, n.previous, n.digest,
+    e.address IS NULL, e.document IS NOT NULL FROM notices AS n
     LEFT JOIN entities AS e ON e.address = n.address WHERE n.address > %s ORDER BY n.address LIMIT %s"""
 _CURSOR: Final = "check."
 _PHASES: Final = ("entities", "notices", "indexes")
@@ -44,11 +48,20 @@ def check(connection: Connection, schema: str, cursor: str | None, limit: int) -
 
 
 def _entities(connection: Connection, after: bytes, limit: int) -> Step:
-    rows = fetch(connection, _ROWS, after, limit)
+    unreadable: dict[Address, str] = {}
+    try:
+        rows = fetch(connection, _ROWS, after, limit)
+        addresses = [row[0].hex() for row in rows]
+    except psycopg.Error as error:
+        if error.sqlstate not in UNREADABLE:
+            raise
+        addresses = addresses_after(connection, after, limit)
+        rows, unreadable = read_apart(connection, _ROWS_AT, addresses)
     bare = [row[0].hex() for row in rows if row[-1] is None]
     kept = read_notices(connection, bare) if bare else {}
     findings = [finding for row in rows for finding in _judge(row, row[0].hex(), kept.keys())]
-    return findings, rows[-1][0].hex() if len(rows) == limit else None
+    findings += [Finding("document", address, f"it can't be read: {said}") for address, said in unreadable.items()]
+    return findings, addresses[-1] if len(addresses) == limit else None
 
 
 def _judge(row: tuple[Any, ...], address: Address, withdrawn: Any) -> Iterator[Finding]:
@@ -80,13 +93,23 @@ def _facts(record: Record) -> dict[str, Any]:
 def _notices(connection: Connection, after: bytes, limit: int) -> Step:
     rows = fetch(connection, _NOTICES, after, limit)
     findings = []
-    for raw, free, stored in rows:
+    for raw, *kept, digest, free, stored in rows:
+        if not _is_sound(Notice(raw.hex(), *kept), digest):
+            detail = "its notice is damaged: it says something else than when it was kept"
+            findings.append(Finding("notice", raw.hex(), detail))
         if free:
             detail = "its notice doesn't keep the address taken; withdraw it again"
             findings.append(Finding("index", raw.hex(), detail))
         elif stored:
             findings.append(Finding("document", raw.hex(), "it was withdrawn, yet its document is stored"))
     return findings, rows[-1][0].hex() if len(rows) == limit else None
+
+
+def _is_sound(notice: Notice, digest: bytes) -> bool:
+    try:
+        return notice_digest(notice) == digest
+    except InvalidEntity:
+        return False
 
 
 def _indexes(connection: Connection, schema: str) -> Iterator[Finding]:

@@ -9,24 +9,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from psycopg import Connection
-from psycopg.errors import DataCorrupted, IndexCorrupted
 
 from stat7.address import Address, digest
 from stat7.errors import InvalidEntity
-from stat7.record import Notice, Record, read_trusted
-from stat7.stores.postgresql.reader import fetch, read_notices
+from stat7.record import Notice, Record, notice_digest, read_trusted
+from stat7.stores.postgresql.reader import documents_apart, fetch, read_notices
 from stat7.stores.postgresql.rows import COLUMNS, Digests, known_addresses, values_of
 
 _TAKE_ADDRESSES: Final = """
     INSERT INTO entities(address) SELECT a FROM unnest(%s) AS a ORDER BY a ON CONFLICT (address) DO NOTHING"""
 _LOCK: Final = """
     SELECT address, id FROM entities WHERE address = ANY(%s) ORDER BY address FOR UPDATE"""
-_DOCUMENTS: Final = "SELECT address, document FROM entities WHERE address = ANY(%s)"
 _BARE: Final = f"""
     UPDATE entities SET {", ".join(f"{name} = NULL" for name in COLUMNS[1:])}
     WHERE address = ANY(%s) AND (document IS NOT NULL OR realm IS NOT NULL OR links IS NOT NULL)"""
 _DOCUMENTS_AT_ONCE: Final = 200
-_KEEP: Final = "INSERT INTO notices VALUES(%s, %s, %s, %s, %s, %s) ON CONFLICT (address) DO NOTHING"
+_KEEP: Final = """
+    INSERT INTO notices(address, "case", reason, withdrawn_at, id, previous, digest)
+    VALUES(%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (address) DO NOTHING"""
 _DELETE: Final = "DELETE FROM entities WHERE address = ANY(%s)"
 _OVERWRITE: Final = f"""
     UPDATE entities SET ({", ".join(COLUMNS[1:])}) = ({", ".join(["%s"] * (len(COLUMNS) - 1))}) WHERE address = %s"""
@@ -81,17 +81,10 @@ def _hold(connection: Connection, addresses: Digests) -> dict[Address, str | Non
 
 
 def _documents(connection: Connection, addresses: Sequence[Address]) -> dict[Address, bytes | None]:
-    """Documents that are about to be erased; those that the server can't read are left out."""
+    """Documents that are about to be erased; b"" for those that the server can't read."""
     found: dict[Address, bytes | None] = {}
     for at in range(0, len(addresses), _DOCUMENTS_AT_ONCE):
-        part = addresses[at : at + _DOCUMENTS_AT_ONCE]
-        try:
-            with connection.transaction():
-                found |= {raw.hex(): document for raw, document in fetch(connection, _DOCUMENTS, Digests(part))}
-        except (DataCorrupted, IndexCorrupted):
-            if len(part) > 1:
-                for each in part:
-                    found |= _documents(connection, [each])
+        found |= documents_apart(connection, addresses[at : at + _DOCUMENTS_AT_ONCE])
     return found
 
 
@@ -106,8 +99,8 @@ def _completed(notice: Notice, id: str | None, document: bytes | None) -> tuple[
     if previous is None and document is not None:
         record = read_sound(notice.address, document)
         previous = None if record is None else record.previous
-    kept_id = id if notice.id is None else notice.id
-    return bytes.fromhex(notice.address), notice.case, notice.reason, notice.withdrawn_at, kept_id, previous
+    kept = notice._replace(id=id if notice.id is None else notice.id, previous=previous)
+    return bytes.fromhex(kept.address), *kept[1:], notice_digest(kept)
 
 
 def read_sound(address: Address, document: bytes) -> Record | None:

@@ -191,9 +191,11 @@ _REFUSALS: Final = (
 RETRYABLE: Final = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected: nothing was done, and the same again may succeed at once."""
 
+UNREADABLE: Final = frozenset({*(state for state, told in STATES.items() if told is _damaged), "58030", "XX000"})
+"""What the server says of a row that it can't read: damage, a disk that fails, or an internal error over its bytes."""
 
-CORRUPT: Final = frozenset({"XX001", "XX002"})
-"""data_corrupted and index_corrupted: a page of the server's files can't be read."""
+LATE: Final = frozenset({"55P03", "57014"})
+"""lock_not_available and query_canceled: the time is up, and the same again would take as long."""
 
 
 def translated(error: psycopg.Error, where: str) -> Stat7Error:

@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 
 from stat7.stores.base import Check
 from stat7.stores.postgresql.reader import fetch
-from stat7.stores.postgresql.schema import INDEX_STATEMENTS, SCHEMA_VERSION, missing_indexes
+from stat7.stores.postgresql.schema import SCHEMA_VERSION, build_indexes, missing_indexes
 
 _OLDEST: Final = 130_000
 _SLOW_MS: Final = 20.0
@@ -41,10 +41,7 @@ def compact(connection: Connection, schema: str) -> None:
     connection.execute("SET statement_timeout = 0")
     try:
         with connection.transaction():
-            for name in missing_indexes(connection, schema):
-                if name in INDEX_STATEMENTS:
-                    connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(name)))
-                    connection.execute(INDEX_STATEMENTS[name].encode())
+            build_indexes(connection, schema)
         for table in _TABLES:
             connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(schema, table)))
             # Rewriting forgets which pages every reader sees, without which no index is enough by itself.
@@ -128,7 +125,7 @@ def _statistics(connection: Connection, schema: str) -> Check:
     actual = fetch(connection, "SELECT pg_relation_size('entities') / current_setting('block_size')::int")[0][0]
     if actual > 1000 and visible < max(pages, actual) // 2:
         return Check("vacuum", "warn", "finds are slow until the table is vacuumed; check that autovacuum is on")
-    return Check("vacuum", "ok", f"{visible:,} of {actual:,} pages need no second look")
+    return Check("vacuum", "ok", f"keeps up: indexes are enough for {visible:,} of {actual:,} pages")
 
 
 def _latency(connection: Connection) -> Check:
@@ -150,8 +147,8 @@ def _clock(connection: Connection) -> Check:
     apart = theirs - (before + time.time()) / 2
     text = f"{apart:+.2f} s from ours"
     if abs(apart) > _CLOCK_SECONDS:
-        return Check("clock", "warn", f"the server's is {text}: set both by NTP, for gc and notices go by them")
-    return Check("clock", "ok", text)
+        return Check("server clock", "warn", f"the server's is {text}: set both by NTP, for gc and notices go by them")
+    return Check("server clock", "ok", text)
 
 
 def _connections(connection: Connection, pool: int) -> Check:

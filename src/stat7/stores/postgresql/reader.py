@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import psycopg
@@ -12,7 +13,7 @@ from stat7.address import Address, is_address
 from stat7.errors import Corrupt, InvalidQuery
 from stat7.record import Notice
 from stat7.stores.base import Page
-from stat7.stores.postgresql.errors import CORRUPT
+from stat7.stores.postgresql.errors import UNREADABLE
 from stat7.stores.postgresql.rows import Digests, Integers, file_key, known_addresses
 from stat7.stores.postgresql.session import Session, Statement
 
@@ -25,42 +26,71 @@ _HAS: Final = "SELECT address FROM entities WHERE address = ANY(%s) AND document
 _NOTICES: Final = """
     SELECT address, "case", reason, withdrawn_at, id, previous FROM notices WHERE address = ANY(%s)"""
 _WALK: Final = "SELECT address, document FROM entities WHERE address > %s ORDER BY address LIMIT %s"
+_ADDRESSES: Final = "SELECT address FROM entities WHERE address > %s ORDER BY address LIMIT %s"
+_WALK_NOTICES: Final = "SELECT address FROM notices WHERE address > %s ORDER BY address LIMIT %s"
 _NAMED: Final = """
     SELECT f.sha256 FROM unnest(%s, %s) AS f(sha256, key) WHERE EXISTS (
     SELECT 1 FROM entities AS e WHERE e.links @> ARRAY[f.key] AND f.sha256 = ANY(e.files))"""
 # The bare row of every notice is counted with the rest: so the narrow index is enough.
 _COUNT: Final = "SELECT (SELECT count(*) FROM entities) - (SELECT count(*) FROM notices)"
 _CURSOR: Final = "scan."
+_NOTICES_CURSOR: Final = "notices."
 
 Held = bytes | Notice
 
 
-def get_one(session: Session, address: bytes) -> bytes | None:
-    """The document under this address if all goes well; None if it is missing or withdrawn, or for any error."""
-    try:
-        result = session.run(_ONE, (address,))
-    except psycopg.Error:
-        return None
-    return result.get_value(0, 0) if result.ntuples else None
-
-
-def get_alone(connection: Connection, address: Address) -> dict[Address, Held]:
-    """`get` of one address. Raises Corrupt for it where the server can't read its document."""
-    try:
-        return get(connection, (address,))
-    except psycopg.Error as error:
-        if error.sqlstate in CORRUPT:
-            raise Corrupt(address, f"PostgreSQL says: {error.diag.message_primary}") from error
-        raise
+def get_one(session: Session, address: bytes) -> list[bytes | None]:
+    """The document under this address, None for one that has no document (any more); empty if there is no row."""
+    result = session.run(_ONE, (address,))
+    return [result.get_value(0, 0)] if result.ntuples else []
 
 
 def get(connection: Connection, addresses: Sequence[Address]) -> dict[Address, Held]:
-    """The documents and notices of those addresses that are known."""
+    """The documents and notices of those addresses that are known. Raises Corrupt where one can't be read."""
     known = Digests(known_addresses(addresses))
     if not known:
         return {}
-    held: dict[Address, Held] = {raw.hex(): document for raw, document in fetch(connection, _MANY, known)}
-    return with_notices(connection, held)
+    try:
+        rows = fetch(connection, _MANY, known)
+    except psycopg.Error as error:
+        if error.sqlstate not in UNREADABLE:
+            raise
+        rows, unreadable = read_apart(connection, _MANY, known)
+        for address, said in unreadable.items():
+            raise Corrupt(address, said) from error
+    return with_notices(connection, {raw.hex(): document for raw, document in rows})
+
+
+def documents_apart(connection: Connection, addresses: Sequence[Address]) -> dict[Address, bytes | None]:
+    """The documents of those addresses that have a row; b"", which fits no address, for one that can't be read."""
+    rows, unreadable = read_apart(connection, _MANY, addresses)
+    return {raw.hex(): document for raw, document in rows} | dict.fromkeys(unreadable, b"")
+
+
+def read_apart(
+    connection: Connection, statement: str, addresses: Sequence[Address]
+) -> tuple[list[Any], dict[Address, str]]:
+    """The rows at these addresses, halved as long as the server can't read one; what it says of those, by address.
+
+    Leaves a transaction that is under way as it was. Raises psycopg's errors of any other kind.
+    """
+    try:
+        with connection.transaction():
+            return fetch(connection, statement, Digests(addresses)), {}
+    except psycopg.Error as error:
+        if error.sqlstate not in UNREADABLE:
+            raise
+        if len(addresses) == 1:
+            return [], {addresses[0]: f"PostgreSQL says: {error.diag.message_primary}"}
+    middle = len(addresses) // 2
+    rows, unreadable = read_apart(connection, statement, addresses[:middle])
+    others, more = read_apart(connection, statement, addresses[middle:])
+    return rows + others, unreadable | more
+
+
+def addresses_after(connection: Connection, after: bytes, limit: int) -> list[Address]:
+    """The next addresses that have a row; which need not be readable, for the index is enough."""
+    return [raw.hex() for (raw,) in fetch(connection, _ADDRESSES, after, limit)]
 
 
 def with_notices(connection: Connection, held: dict[Address, Any]) -> dict[Address, Held]:
@@ -84,12 +114,27 @@ def has(connection: Connection, addresses: Sequence[Address]) -> set[Address]:
 
 
 def scan(connection: Connection, cursor: str | None, limit: int) -> Page[tuple[Address, Held]]:
-    """Everything stored after the cursor's address, in address order."""
-    rows = fetch(connection, _WALK, _position(cursor), limit + 1)
-    more = len(rows) > limit
-    held = with_notices(connection, {raw.hex(): document for raw, document in rows[:limit]})
-    items = list(held.items())
-    return Page(items, _CURSOR + items[-1][0] if more else None)
+    """Everything stored after the cursor's address, in address order; a document that can't be read comes as b""."""
+    after = _position(cursor, _CURSOR)
+    held: dict[Address, Any]
+    try:
+        held = {raw.hex(): document for raw, document in fetch(connection, _WALK, after, limit + 1)}
+        addresses = list(held)
+    except psycopg.Error as error:
+        if error.sqlstate not in UNREADABLE:
+            raise
+        addresses = addresses_after(connection, after, limit + 1)
+        held = documents_apart(connection, addresses)
+    page = with_notices(connection, {address: held[address] for address in addresses[:limit] if address in held})
+    return Page(list(page.items()), _CURSOR + addresses[limit - 1] if len(addresses) > limit else None)
+
+
+def scan_notices(connection: Connection, cursor: str | None, limit: int) -> Page[Notice]:
+    """The notices after the cursor's address, in address order."""
+    rows = fetch(connection, _WALK_NOTICES, _position(cursor, _NOTICES_CURSOR), limit + 1)
+    items = list(read_notices(connection, (raw.hex() for (raw,) in rows[:limit])).values())
+    items.sort(key=itemgetter(0))
+    return Page(items, _NOTICES_CURSOR + rows[limit - 1][0].hex() if len(rows) > limit else None)
 
 
 def named_files(connection: Connection, sha256s: Sequence[str]) -> set[str]:
@@ -110,11 +155,11 @@ def fetch(connection: Connection, statement: Any, *values: object, prepare: bool
     return connection.cursor(binary=True).execute(statement, values, prepare=prepare).fetchall()
 
 
-def _position(cursor: str | None) -> bytes:
+def _position(cursor: str | None, walk: str) -> bytes:
     """The last address seen, empty at the beginning."""
     if cursor is None:
         return b""
-    position = cursor.removeprefix(_CURSOR)
-    if not cursor.startswith(_CURSOR) or not is_address(position):
+    position = cursor.removeprefix(walk)
+    if not cursor.startswith(walk) or not is_address(position):
         raise InvalidQuery("cursor", "is not one that a scan returned; drop it to begin anew")
     return bytes.fromhex(position)

@@ -17,10 +17,13 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import LockNotAvailable
 
-from stat7.errors import ConfigError
+from stat7.errors import ConfigError, Unavailable
+from stat7.record import Notice, notice_digest
+from stat7.stores.postgresql.rows import Digests
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 COLUMN_TYPES: Final = """
     address bytea, horizon int2, lineage int8, resonance int4, velocity int4, density int4, created_at int8,
@@ -28,67 +31,111 @@ COLUMN_TYPES: Final = """
     files bytea[], links int8[], document bytea"""
 
 INDEX_STATEMENTS: Final = {
+    "entities_pkey": """ALTER TABLE entities ADD CONSTRAINT entities_pkey PRIMARY KEY(address)
+        INCLUDE (realm, horizon, lineage, resonance, velocity, density)""",
+    "heads_pkey": "ALTER TABLE heads ADD CONSTRAINT heads_pkey PRIMARY KEY(id)",
+    "notices_pkey": "ALTER TABLE notices ADD CONSTRAINT notices_pkey PRIMARY KEY(address)",
+    "marks_pkey": "ALTER TABLE marks ADD CONSTRAINT marks_pkey PRIMARY KEY(name)",
     "cov": "CREATE INDEX cov ON entities(realm, horizon, lineage, resonance, velocity, density, address)",
     "links": "CREATE INDEX links ON entities USING gin(links) WHERE links IS NOT NULL",
 }
-"""Indexes that can be built anew while the store is used."""
+"""Every index there should be, and how it is made."""
 
 # Documents are not compressed: of damaged bytes the server then gives what it has, and the hash tells.
 TABLES: Final = f"""
     CREATE TABLE entities({COLUMN_TYPES},
-        CONSTRAINT entities_address CHECK (octet_length(address) = 32),
-        CONSTRAINT entities_pkey PRIMARY KEY(address) INCLUDE (realm, horizon, lineage, resonance, velocity, density))
+        CONSTRAINT entities_address CHECK (octet_length(address) = 32))
         WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
     ALTER TABLE entities ALTER document SET STORAGE EXTERNAL;
+    CREATE TABLE heads(id text COLLATE "C", address bytea NOT NULL) WITH (fillfactor = 80);
+    CREATE TABLE notices(address bytea, "case" text NOT NULL, reason text NOT NULL, withdrawn_at text NOT NULL,
+        id text, previous text, digest bytea NOT NULL);
+    CREATE TABLE marks(name text COLLATE "C", value text NOT NULL);
     {";".join(INDEX_STATEMENTS.values())};
-    CREATE TABLE heads(id text COLLATE "C" CONSTRAINT heads_pkey PRIMARY KEY, address bytea NOT NULL)
-        WITH (fillfactor = 80);
-    CREATE TABLE notices(address bytea CONSTRAINT notices_pkey PRIMARY KEY, "case" text NOT NULL, reason text NOT NULL,
-        withdrawn_at text NOT NULL, id text, previous text);
-    CREATE TABLE marks(name text COLLATE "C" CONSTRAINT marks_pkey PRIMARY KEY, value text NOT NULL);
     CREATE TABLE about(version int4 NOT NULL);
     INSERT INTO about VALUES({SCHEMA_VERSION});
 """
 
-INDEXES: Final = ("entities_pkey", "cov", "links", "heads_pkey", "notices_pkey", "marks_pkey")
-"""Every index there should be."""
-
-STAGING: Final = f"CREATE TEMPORARY TABLE IF NOT EXISTS stat7_incoming({COLUMN_TYPES}) ON COMMIT DELETE ROWS"
+STAGING: Final = f"""
+    CREATE TEMPORARY TABLE IF NOT EXISTS stat7_incoming({COLUMN_TYPES}) ON COMMIT DELETE ROWS;
+    ALTER TABLE stat7_incoming ALTER document SET STORAGE EXTERNAL"""
 """Where a connection keeps a batch on its way into entities."""
 
-MIGRATIONS: Final[dict[int, Callable[[psycopg.Connection], None]]] = {}
+_NOTICES_AT_ONCE: Final = 10_000
+_NOTICES: Final = """
+    SELECT address, "case", reason, withdrawn_at, id, previous FROM notices WHERE address > %s
+    ORDER BY address LIMIT %s"""
+_GIVE_DIGESTS: Final = """
+    UPDATE notices AS n SET digest = d.digest FROM unnest(%s, %s) AS d(address, digest) WHERE n.address = d.address"""
+
+
+def _keep_digests_of_notices(connection: psycopg.Connection) -> None:
+    """Version 2: damage to a notice can be seen. Those kept before are taken to be sound."""
+    connection.execute("ALTER TABLE notices ADD COLUMN digest bytea")
+    cursor = connection.cursor(binary=True)
+    after = b""
+    while rows := cursor.execute(_NOTICES, (after, _NOTICES_AT_ONCE)).fetchall():
+        notices = [Notice(raw.hex(), *rest) for raw, *rest in rows]
+        digests = Digests(notice_digest(notice).hex() for notice in notices)
+        cursor.execute(_GIVE_DIGESTS, (Digests(notice.address for notice in notices), digests))
+        after = rows[-1][0]
+    connection.execute("ALTER TABLE notices ALTER COLUMN digest SET NOT NULL")
+
+
+MIGRATIONS: Final[dict[int, Callable[[psycopg.Connection], None]]] = {1: _keep_digests_of_notices}
 """From each older version of the schema to the next; each runs inside the one transaction of the upgrade."""
 
+LOCK_SECONDS: Final = 30
+"""How long others who make or use the tables are waited for before they are made or upgraded."""
+
+_DROP_INDEX: Final = "DROP INDEX IF EXISTS {name}"
+_DROP_KEY: Final = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
 _LOCK: Final = 0x73746174
 """First half of the advisory lock under which a schema is made or upgraded; the other is the hash of its name."""
 
+_OURS: Final = {"entities", "heads", "notices", "marks", "about"}
 _TABLES_THERE: Final = """
     SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
 _SCHEMA_THERE: Final = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
 
 
-def prepare(connection: psycopg.Connection, schema: str, where: str) -> None:
-    """Make the tables if there are none, bring an older schema up to date; any number of processes may do so at once.
+def is_current(connection: psycopg.Connection, schema: str, where: str, *, make: bool) -> bool:
+    """Whether all is there and up to date; if not, `prepare` is to be called.
 
-    Raises ConfigError, changing nothing, for an encoding other than UTF8, a schema of another program and one of a
-    newer stat7; psycopg's errors otherwise.
+    Raises ConfigError for an encoding other than UTF8, a schema of another program, one of a newer stat7 and, without
+    `make`, for one without tables; psycopg's errors otherwise.
     """
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         advice = "create one with ENCODING 'UTF8' TEMPLATE template0"
         raise ConfigError(f"the database at {where} is encoded in {encoding}, which can't hold every id; {advice}")
-    if _version(connection, schema, where) == SCHEMA_VERSION:
-        return
-    with connection.transaction():
-        connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
-        # Another process may have been quicker.
-        version = _version(connection, schema, where)
-        if version == 0:
-            _create(connection, schema)
-        elif version < SCHEMA_VERSION:
-            _migrate(connection, version)
+    version = _version(connection, schema, where)
+    if version == 0 and not make:
+        advice = "make one with `stat7 init`, or mend schema= in the URL"
+        raise ConfigError(f"the schema {schema} at {where} holds no stat7 store; {advice}")
+    return version == SCHEMA_VERSION
+
+
+def prepare(connection: psycopg.Connection, schema: str, where: str) -> None:
+    """Make the tables if there are none, bring an older schema up to date; any number of processes may do so at once.
+
+    An upgrade takes as long as it takes, others are waited for only so long: Unavailable. Raises ConfigError, changing
+    nothing, for a schema of another program and one of a newer stat7; psycopg's errors otherwise.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_SECONDS * 1000}")
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
+            # Another process may have been quicker.
+            version = _version(connection, schema, where)
+            if version == 0:
+                _create(connection, schema)
+            elif version < SCHEMA_VERSION:
+                _migrate(connection, version)
+    except LockNotAvailable:
+        text = f"others make, upgrade or use the schema {schema} at {where}, waited {LOCK_SECONDS} s"
+        raise Unavailable(f"{text}; try again when they are done") from None
 
 
 def missing_indexes(connection: psycopg.Connection, schema: str) -> list[str]:
@@ -100,7 +147,16 @@ def missing_indexes(connection: psycopg.Connection, schema: str) -> list[str]:
         (schema,),
     )
     present = {name for (name,) in rows}
-    return [name for name in INDEXES if name not in present]
+    return [name for name in INDEX_STATEMENTS if name not in present]
+
+
+def build_indexes(connection: psycopg.Connection, schema: str) -> None:
+    """Build those of the indexes that are missing or not valid; to be called inside a transaction."""
+    for name in missing_indexes(connection, schema):
+        table, _, key = name.rpartition("_")
+        drop = _DROP_KEY if key == "pkey" else _DROP_INDEX
+        connection.execute(_literal(drop).format(table=sql.Identifier(table), name=sql.Identifier(name)))
+        connection.execute(INDEX_STATEMENTS[name].encode())
 
 
 def _create(connection: psycopg.Connection, schema: str) -> None:
@@ -126,9 +182,12 @@ def _version(connection: psycopg.Connection, schema: str, where: str) -> int:
     there = {name for (name,) in connection.execute(_TABLES_THERE, (schema,))}
     if not there:
         return 0
-    if "about" not in there or "entities" not in there:
+    if not {"about", "entities"} & there:
         advice = "name another by schema= in the URL, it was not touched"
         raise ConfigError(f"the schema {schema} at {where} belongs to another program; {advice}")
+    lost = sorted(_OURS - there)
+    if lost:
+        raise ConfigError(f"the schema {schema} at {where} lacks the table {lost[0]}; restore it from a backup")
     # By its full name: of a schema that this user may not use the search path would say that there is no such table.
     row = connection.execute(sql.SQL("SELECT version FROM {}").format(sql.Identifier(schema, "about"))).fetchone()
     version = 0 if row is None else int(row[0])

@@ -43,14 +43,18 @@ class Statement(NamedTuple):
 class Session:
     """One connection, lent to one thread at a time; whoever holds its lock may use it."""
 
-    __slots__ = ("connection", "deadline", "generation", "lock", "prepared", "staging", "used")
+    __slots__ = ("closing", "connection", "deadline", "doomed", "generation", "lock", "prepared", "staging", "used")
 
     def __init__(self, connection: psycopg.Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
         self.lock = threading.Lock()
+        self.closing = threading.Lock()
+        """Held by whoever ends the connection: its socket's number may be another's as soon as it is closed."""
         self.deadline: float | None = None
         """When the watchdog cuts it, by time.monotonic(); None while nobody waits for the server."""
+        self.doomed = False
+        """Whether the watchdog is about to cut it, so that it must not be lent again."""
         self.prepared: set[bytes] = set()
         """Names of the statements that were prepared on it by hand."""
         self.staging = False
@@ -96,18 +100,32 @@ class Session:
             if result.status == ExecStatus.TUPLES_OK:
                 return result
             error = error_from_result(result)
-            self.prepared.discard(statement.name)
+            if not isinstance(error, InvalidSqlStatementName):
+                raise error
             # After a rollback psycopg makes the server forget all that was prepared, ours too.
-            if not known or not isinstance(error, InvalidSqlStatementName):
+            self.prepared.discard(statement.name)
+            if not known:
                 raise error
 
-    def cut(self) -> None:
-        """End the connection under a thread that waits for it, which then gets an error."""
+    def cut_if_late(self) -> None:
+        """End the connection under a thread that waits for it, which then gets an error; not if its time is not up."""
+        # Said first and judged afterwards, while `give` does it the other way round: so either sees the other.
+        self.doomed = True
+        if not self.late:
+            self.doomed = False
+            return
         try:
-            with socket.fromfd(self.connection.pgconn.socket, socket.AF_INET, socket.SOCK_STREAM) as handle:
-                handle.shutdown(socket.SHUT_RDWR)
+            with self.closing:
+                number = self.connection.pgconn.socket
+                with socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as handle:
+                    handle.shutdown(socket.SHUT_RDWR)
         except (OSError, psycopg.Error):
             pass  # It has ended by itself.
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self.closing:
+            self.connection.close()
 
 
 class Sessions:
@@ -150,7 +168,7 @@ class Sessions:
         session.deadline = None
         session.used = True
         connection = session.connection
-        if session.lost or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        if session.doomed or session.lost or connection.pgconn.transaction_status != TransactionStatus.IDLE:
             if session.lost:
                 self._generation += 1
             self._drop(session)
@@ -182,7 +200,7 @@ class Sessions:
             if session in self._all:
                 self._all.remove(session)
             self._changed.notify()
-        session.connection.close()
+        session.close()
         session.lock.release()
 
     def _settle(self) -> None:
@@ -225,6 +243,7 @@ class Sessions:
         generation = self._generation
         connection = None
         try:
+            self._watch()
             connection = self.connect()
         finally:
             with self._changed:
@@ -235,7 +254,6 @@ class Sessions:
                     session.lock.acquire()
                     self._all.append(session)
         self._local.session = session
-        self._watch()
         return session
 
     def connect(self) -> psycopg.Connection:
@@ -255,8 +273,13 @@ class Sessions:
         with self._changed:
             if self._watching:
                 return
+            watchdog = threading.Thread(target=_watch, args=(weakref.ref(self),), name="stat7-postgresql", daemon=True)
+            try:
+                watchdog.start()
+            except RuntimeError as error:
+                advice = "end other threads or raise the limit of this process"
+                raise Unavailable(f"no thread can be started to watch {self.where} ({error}); {advice}") from None
             self._watching = True
-        threading.Thread(target=_watch, args=(weakref.ref(self),), name="stat7-postgresql", daemon=True).start()
 
     def overdue(self) -> list[Session] | None:
         """Sessions whose time is up; None when there is nothing left to watch."""
@@ -281,5 +304,5 @@ def _watch(reference: weakref.ref[Sessions]) -> None:
         if late is None:
             return
         for session in late:
-            session.cut()
+            session.cut_if_late()
         del sessions

@@ -12,9 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from stat7.errors import ConfigError
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_MOST_CONNECTIONS: Final = 1000
-_LONGEST: Final = 86_400.0
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_LAST_PORT: Final = 65_535
 _PLANNER: Final = {
     # Every statement here is a lookup by key or one of the plans that planner.py has chosen; with these the server's
     # planner, whose estimates of combined coordinates are far off, has no worse way left.
@@ -26,7 +25,7 @@ _PLANNER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the server is and how it is used. Raises ConfigError for what makes no sense.
+    """Where the server is and how it is used. Their limits are checked where a URL is read, in registry/stores.py.
 
     `url` is postgresql://user:password@host:port/database, of which all but the scheme may be left out (then libpq's
     defaults hold: PGHOST, PGPASSWORD, ~/.pgpass and so on). `schema` holds the tables, `pool` bounds the connections of
@@ -36,21 +35,11 @@ class Settings:
 
     url: str = field(repr=False)
     schema: str = "stat7"
-    pool: float = 16
+    pool: int = 16
     timeout: float = 30.0
     connect_timeout: float = 5.0
     application_name: str = "stat7"
     libpq: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
-            raise ConfigError(f"schema={self.schema!r} is not a name of lower-case letters, digits and _")
-        if not 1 <= self.pool <= _MOST_CONNECTIONS or self.pool % 1:
-            raise ConfigError(f"pool={self.pool!r} is not a number of connections from 1 to {_MOST_CONNECTIONS}")
-        if not 0.001 <= self.timeout <= _LONGEST:
-            raise ConfigError(f"timeout={self.timeout!r} is not a number of seconds from 0.001 to {_LONGEST:.0f}")
-        if not 2 <= self.connect_timeout <= _LONGEST:
-            raise ConfigError(f"connect_timeout={self.connect_timeout!r} is not a number of seconds from 2 to 86400")
 
     def conninfo(self) -> str:
         """The connection string for libpq, password included: not to be shown."""
@@ -63,6 +52,10 @@ class Settings:
         if any("@" in str(given.get(name, "")) for name in ("user", "host", "port", "dbname")):
             # So would its messages about the host, if the password has an @ in it.
             raise _unreadable()
+        for port in str(given.get("port") or "").split(","):
+            if port and not (_PORT.fullmatch(port) and 1 <= int(port) <= _LAST_PORT):
+                # Not quoted: in a URL without a host this would be the password.
+                raise ConfigError(f"the port in the PostgreSQL URL is not a number from 1 to {_LAST_PORT}; mend it")
         return conninfo
 
     def where(self) -> str:

@@ -20,7 +20,7 @@ from stat7.query import Query
 from stat7.record import Notice, Record
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
 from stat7.stores.postgresql import check, erase, find, heads, health, reader, schema
-from stat7.stores.postgresql.errors import RETRYABLE, translated
+from stat7.stores.postgresql.errors import LATE, RETRYABLE, translated
 from stat7.stores.postgresql.put import put
 from stat7.stores.postgresql.session import Session, Sessions
 from stat7.stores.postgresql.settings import Settings
@@ -37,7 +37,9 @@ _NAP: Final = 0.02
 
 
 class PostgreSQLStore:
-    """A `Store` in one schema of a PostgreSQL database, made if it isn't there; any number of processes may share it.
+    """A `Store` in one schema of a PostgreSQL database; any number of processes may share it.
+
+    With `make` the schema is made if it isn't there, without it one that isn't there is a ConfigError.
 
     What is acknowledged is as durable as the server: `capabilities.durable` says whether fsync and synchronous_commit
     are on. Safe to use from many threads; a forked child may go on using it. After a restart of the server the next
@@ -45,13 +47,14 @@ class PostgreSQLStore:
     can't be reached.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, make: bool = True) -> None:
         self.settings = settings
         self._sessions = Sessions(settings)
         self._where = self._sessions.where
         try:
-            self._once(schema.prepare, settings.schema, self._where)
-            durable = self._once(health.is_durable)
+            if not self._on(schema.is_current, settings.schema, self._where, make=make):
+                self._run(lambda session: schema.prepare(session.connection, settings.schema, self._where), long=True)
+            durable = self._on(health.is_durable)
         except BaseException:
             self._sessions.close()
             raise
@@ -97,18 +100,24 @@ class PostgreSQLStore:
             raw = bytes.fromhex(address)
         except ValueError:
             return {}
+        if raw.hex() != address:
+            return {}
         session = self._sessions.take()
+        begun = time.monotonic()
         try:
-            document = reader.get_one(session, raw)
-            late = document is None and session.late
+            found = reader.get_one(session, raw)
+        except psycopg.Error as error:
+            if session.late or error.sqlstate in LATE:
+                raise self._failure(error, session, begun) from error
+            found = [None]
         finally:
             self._sessions.give(session)
-        if document is not None and raw.hex() == address:
-            return {address: document}
-        if late:
-            raise self._no_answer(self.settings.timeout)
-        # Missing, withdrawn or damaged, or the connection was lost: the long way tells.
-        return self._on(reader.get_alone, address)
+        if not found:
+            return {}
+        if found[0] is not None:
+            return {address: found[0]}
+        # Withdrawn or damaged, or the connection was lost: the long way tells.
+        return self._on(reader.get, addresses)
 
     def has(self, addresses: Sequence[Address]) -> set[Address]:
         """Those of the addresses that have a document."""
@@ -125,6 +134,10 @@ class PostgreSQLStore:
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
         """Documents and notices in address order."""
         return self._on(reader.scan, cursor, at_least_one(limit))
+
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """The notices in address order."""
+        return self._on(reader.scan_notices, cursor, at_least_one(limit))
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the files that a stored document names."""
@@ -145,13 +158,17 @@ class PostgreSQLStore:
         return self._on(heads.read_heads, ids)
 
     def swap_heads(self, moves: Sequence[HeadMove]) -> list[bool]:
-        """Try each move on its own, in one transaction; never done twice: a broken connection is Unavailable."""
+        """Try each move on its own, in one transaction.
+
+        Where a connection breaks before the answer it is done again, as by `put`: a move that was made by then comes as
+        not made, and whoever asked reads the head again.
+        """
 
         def swap(session: Session) -> list[bool]:
             with session.connection.transaction():
                 return heads.move_heads(session.connection, moves, guarded=False)
 
-        return self._run(swap, repeatable=False) if moves else []
+        return self._run(swap) if moves else []
 
     def scan_heads(self, cursor: str | None, limit: int) -> Page[tuple[str, Address]]:
         """Every head, in the order of the ids' UTF-8."""
@@ -173,12 +190,12 @@ class PostgreSQLStore:
         Erased bytes may stay in the server's write-ahead log until that is recycled, and in its archive and backups.
         """
         before = self.disk_bytes()
-        self._run(lambda session: health.compact(session.connection, self.settings.schema), unbounded=True)
+        self._run(lambda session: health.compact(session.connection, self.settings.schema), long=True)
         return max(0, before - self.disk_bytes())
 
     def diagnose(self) -> list[Check]:
         """Version, durability, indexes, latency, clock, connections."""
-        return self._on(health.diagnose, self.settings.schema, int(self.settings.pool))
+        return self._on(health.diagnose, self.settings.schema, self.settings.pool)
 
     def disk_bytes(self) -> int:
         """Bytes of the tables and indexes."""
@@ -207,26 +224,20 @@ class PostgreSQLStore:
         """Run `work` on a connection; it is done again where doing it twice is the same as once."""
         return self._run(lambda session: work(session.connection, *args, **kwargs))
 
-    def _once(
-        self,
-        work: Callable[Concatenate[psycopg.Connection, Arguments], Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Result:
-        """The same while the store is being opened: as long as it takes."""
-        return self._run(lambda session: work(session.connection, *args, **kwargs), unbounded=True)
-
     def _run(
         self,
         work: Callable[..., Result],
         *args: Any,
         repeatable: bool = True,
-        unbounded: bool = False,
+        long: bool = False,
     ) -> Result:
-        """Run `work` on a session: again after a lost race, and once more on a new connection if the first was lost."""
+        """Run `work` on a session: again after a lost race, and once more on a new connection if the first was lost.
+
+        `long`: it may take as long as it takes.
+        """
         losses = 0
         for attempt in range(_RACES):
-            session = self._sessions.take(sure=not repeatable, unbounded=unbounded)
+            session = self._sessions.take(sure=not repeatable, unbounded=long)
             begun = time.monotonic()
             try:
                 return work(session, *args)
@@ -246,11 +257,9 @@ class PostgreSQLStore:
 
     def _failure(self, error: psycopg.Error, session: Session, begun: float) -> Stat7Error:
         if session.lost and time.monotonic() - begun >= self.settings.timeout:
-            return self._no_answer(time.monotonic() - begun)
+            seconds = time.monotonic() - begun
+            return Unavailable(f"PostgreSQL at {self._where} gave no answer for {seconds:.0f} s; try again")
         return translated(error, self._where)
-
-    def _no_answer(self, seconds: float) -> Stat7Error:
-        return Unavailable(f"PostgreSQL at {self._where} gave no answer for {seconds:.0f} s; try again")
 
     def _abandon(self) -> None:
         self._sessions.abandon()
