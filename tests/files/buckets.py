@@ -5,17 +5,26 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
-from stat7.files.base import FileStore
+from stat7.files.base import CHUNK, FileStore
 from stat7.files.objects.layout import MARKER
+from stat7.files.objects.storage import SINGLE
 from stat7.files.objects.store import ObjectFiles
+from stat7.files.wrapping import FilesWrapper
 from stat7.registry import open_files
 from stat7.testing.file_store_suite import FileStoreSuite
+from stat7.testing.file_suite import content
 from stat7.testing.required import need_driver
-from stat7.testing.servers import Bucket
+from stat7.testing.servers import Bucket, FaultProxy
+
+SMALL = content(400)
+LARGE = content(SINGLE + CHUNK + 17)
+"""A file that travels in parts."""
+Placed: TypeAlias = tuple[ObjectFiles, FaultProxy]
+"""A store and the proxy before its server."""
 
 
 class Below(ABC):
@@ -156,6 +165,15 @@ class ObjectFilesSuite(FileStoreSuite):
 
 
 def prefix_of(store: FileStore) -> str:
-    """The prefix of all its keys."""
+    """The prefix of all its keys; the store may be wrapped."""
+    while isinstance(store, FilesWrapper):
+        store = store.inner
     assert isinstance(store, ObjectFiles)
     return store.prefix
+
+
+def open_at(bucket: Bucket, options: str = "") -> ObjectFiles:
+    """A store in that bucket, by its URL alone."""
+    store = open_files(f"{bucket.url}/files?{options}")
+    assert isinstance(store, ObjectFiles)
+    return store

@@ -24,64 +24,9 @@ from stat7.files.objects.store import ObjectFiles
 from stat7.registry import open_files
 from stat7.testing.file_suite import FAR_FUTURE, content, read, scan_files
 from stat7.testing.samples import notice
-from stat7.testing.servers import Bucket, FaultProxy, S3Server, Server
+from stat7.testing.servers import Bucket, S3Server
 from stat7.testing.store_suite import race
-from tests.files.buckets import Below, BelowObstore, prefix_of
-
-SMALL = content(400)
-LARGE = content(SINGLE + CHUNK + 17)
-Placed = tuple[ObjectFiles, FaultProxy]
-
-
-def open_at(bucket: Bucket, options: str = "") -> ObjectFiles:
-    """A store in that bucket, by its URL alone."""
-    store = open_files(f"{bucket.url}/files?{options}")
-    assert isinstance(store, ObjectFiles)
-    return store
-
-
-@pytest.fixture
-def set_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bucket], None]:
-    """Puts what clients of a bucket need into the environment."""
-    pytest.importorskip("obstore")
-
-    def use(bucket: Bucket) -> None:
-        for name, value in bucket.environment.items():
-            monkeypatch.setenv(name, value)
-
-    return use
-
-
-@pytest.fixture
-def below(s3_bucket: Bucket, set_up: Callable[[Bucket], None]) -> Below:
-    """An S3 bucket, to look into."""
-    set_up(s3_bucket)
-    return BelowObstore(s3_bucket)
-
-
-@pytest.fixture
-def store(below: Below) -> Iterator[ObjectFiles]:
-    """A store on S3."""
-    made = open_at(below.bucket)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def placed(
-    s3_server: S3Server,
-    s3_bucket: Bucket,
-    set_up: Callable[[Bucket], None],
-    fault_proxy: Callable[[Server | tuple[str, int]], FaultProxy],
-) -> Iterator[Placed]:
-    """A store on S3 behind a proxy, which gives up quickly; SMALL and LARGE are in it."""
-    proxy = fault_proxy(s3_server)
-    set_up(s3_server.reach(s3_bucket.name, proxy.url))
-    store = open_at(s3_bucket, "timeout=0.7&retry=0.5")
-    store.put(SMALL)
-    store.put(LARGE)
-    yield store, proxy
-    store.close()
+from tests.files.buckets import LARGE, SMALL, Below, Placed, open_at, prefix_of
 
 
 def calls(store: FileStore) -> dict[str, Callable[[], object]]:
@@ -224,7 +169,7 @@ def test_a_connection_cut_while_storing_leaves_the_file_whole_or_absent(placed: 
 
 
 def _bucket_of(placed: Placed) -> str:
-    return placed[0]._storage.place.split("/")[2]
+    return str(placed[0]._storage.place.split("/")[2])
 
 
 # Wrong settings.

@@ -95,3 +95,92 @@ def _in_parts(store: FileStore) -> ObjectFiles:
 def _checks(store: FileStore) -> list[Any]:
     assert isinstance(store, ObjectFiles)
     return list(store.diagnose())
+
+
+def test_a_file_that_is_overwritten_while_it_is_read_is_read_anew(
+    gcs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = _use(gcs_bucket, monkeypatch)
+    from google.api_core.exceptions import NotFound
+    from google.cloud.storage import Blob
+
+    store = open_files(f"{gcs_bucket.url}/files")
+    data = content(400)
+    name = store.put(data).sha256
+    real, times = Blob.download_as_bytes, [2]
+
+    def overtaken(blob: Any, *args: Any, **options: Any) -> Any:
+        if times[0]:
+            times[0] -= 1
+            below.write(f"files/files/{name}", data)
+            # As Google's service has it; the server of the tests gives out the new bytes.
+            assert blob.generation is not None
+            raise NotFound("no such generation")  # type: ignore[no-untyped-call]
+        return real(blob, *args, **options)
+
+    monkeypatch.setattr(Blob, "download_as_bytes", overtaken)
+    assert read(store, name) == data
+    assert times == [0]
+    times[0] = 3
+    with pytest.raises(Unavailable, match="written by others"):
+        store.open(name)
+    times[0] = 0
+    assert read(store, name) == data
+    store.close()
+
+
+def test_a_copy_is_told_marks_and_content_type(gcs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = _use(gcs_bucket, monkeypatch)
+    store = open_files(f"{gcs_bucket.url}/files")
+    assert isinstance(store, ObjectFiles)
+    store._layout.single = CHUNK
+    connection, sent = below.client.client._connection, []
+    real = type(connection).api_request
+
+    def watched(connection: Any, *args: Any, **options: Any) -> Any:
+        if "/rewriteTo/" in options.get("path", ""):
+            sent.append(options["data"])
+        return real(connection, *args, **options)
+
+    monkeypatch.setattr(type(connection), "api_request", watched)
+    stored = store.put([content(CHUNK), b"more"])
+    # Google's service takes what a rewrite says of the target as all there is to say.
+    (told,) = sent
+    assert told["contentType"] == "application/octet-stream"
+    assert told["metadata"] == {"stat7time": str(stored.stored_at)}
+    assert store.stat([stored.sha256]) == {stored.sha256: stored}
+    store.close()
+
+
+def test_gc_leaves_a_file_that_was_written_after_its_last_look(
+    gcs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = _use(gcs_bucket, monkeypatch)
+    from google.api_core.exceptions import PreconditionFailed
+
+    store = open_files(f"{gcs_bucket.url}/files")
+    assert isinstance(store, ObjectFiles)
+    stored = store.put(content(400))
+    connection, told = below.client.client._connection, []
+    real = type(connection).api_request
+
+    def watched(connection: Any, *args: Any, **options: Any) -> Any:
+        if options["method"] == "DELETE":
+            # Which the server of the tests takes no notice of.
+            told.append(options["query_params"]["ifGenerationMatch"])
+            raise PreconditionFailed("overwritten")  # type: ignore[no-untyped-call]
+        return real(connection, *args, **options)
+
+    info = store._storage.head(f"files/files/{stored.sha256}")
+    monkeypatch.setattr(type(connection), "api_request", watched)
+    assert store.delete([stored.sha256], stored.stored_at + 1) == set()
+    assert info is not None
+    assert told == [int(info.version)]
+    assert read(store, stored.sha256) == content(400)
+    store.close()
+
+
+def _use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> BelowGoogle:
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return BelowGoogle(bucket)

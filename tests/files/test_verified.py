@@ -13,7 +13,7 @@ from stat7.address import digest
 from stat7.errors import Corrupt, InvalidEntity, InvalidQuery, StoreFull
 from stat7.files import verified
 from stat7.files.base import CHUNK
-from stat7.files.verified import ChunkTable, FileHash, chunk_count, open_verified, rebuild_table
+from stat7.files.verified import ChunkTable, FileHash, Whole, chunk_count, open_verified, rebuild_table
 from stat7.testing.file_suite import content, flipped
 
 TINY = 16
@@ -38,7 +38,7 @@ class Raw:
         for at in range(start, end, self.block):
             yield self.data[at : min(at + self.block, end)]
 
-    def whole(self) -> bytes | None:
+    def whole(self) -> Whole | None:
         """Not at hand."""
         return None
 
@@ -243,12 +243,13 @@ def test_only_a_whole_table_of_the_same_file_is_read() -> None:
         assert ChunkTable.decode(flipped(encoded, at), table.sha256, table.size) is None
 
 
-class Whole(Raw):
+class CameWhole(Raw):
     """A file that came whole with the opening: nothing more may be asked for."""
 
-    def whole(self) -> bytes | None:
-        """All of it."""
-        return self.data
+    def whole(self) -> Whole | None:
+        """All of it, in pieces of other sizes than ours."""
+        pieces = [self.data[at : at + CHUNK + 9] for at in range(0, len(self.data), CHUNK + 9)]
+        return Whole(digest(self.data), pieces)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Never called."""
@@ -262,7 +263,7 @@ class Whole(Raw):
 @pytest.mark.parametrize("span", [(0, None), (0, 1), (5, CHUNK + 7), (CHUNK, 3 * CHUNK), (7, 7)])
 def test_what_came_whole_is_checked_by_its_digest_alone(span: tuple[int, int | None]) -> None:
     data = content(3 * CHUNK + 5)
-    raw = Whole(data, digest(data))
+    raw = CameWhole(data, digest(data))
     pieces = list(open_verified(raw, *span))
     assert b"".join(pieces) == data[slice(*span)]
     assert all(0 < len(piece) <= CHUNK for piece in pieces)
@@ -271,7 +272,7 @@ def test_what_came_whole_is_checked_by_its_digest_alone(span: tuple[int, int | N
 
 def test_what_came_whole_and_damaged_never_leaves() -> None:
     data = content(2 * CHUNK)
-    raw = Whole(flipped(data, CHUNK), digest(data))
+    raw = CameWhole(flipped(data, CHUNK), digest(data))
     with pytest.raises(Corrupt):
         open_verified(raw, 0, 1)
     assert raw.closed == 1
@@ -280,4 +281,4 @@ def test_what_came_whole_and_damaged_never_leaves() -> None:
 def test_a_range_beyond_what_came_whole_is_refused() -> None:
     data = content(2 * CHUNK)
     with pytest.raises(InvalidQuery, match="range"):
-        open_verified(Whole(data, digest(data)), 0, 2 * CHUNK + 1)
+        open_verified(CameWhole(data, digest(data)), 0, 2 * CHUNK + 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from threading import Lock
 
 from xxhash import xxh3_128
 
@@ -17,6 +16,7 @@ from stat7.contracts import Check
 from stat7.errors import Corrupt, Gone, Stat7Error
 from stat7.files.base import FileStore
 from stat7.files.wrapping import FilesWrapper
+from stat7.lazy import Lazy
 
 
 class ReplicatedFiles(FilesWrapper):
@@ -28,9 +28,7 @@ class ReplicatedFiles(FilesWrapper):
     def __init__(self, inner: FileStore, open_replica: Callable[[], FileStore]) -> None:
         super().__init__(inner)
         self.repaired = 0
-        self._open_replica = open_replica
-        self._replica: FileStore | None = None
-        self._lock = Lock()
+        self._replica = Lazy(open_replica)
 
     def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See FileStore.open."""
@@ -49,9 +47,7 @@ class ReplicatedFiles(FilesWrapper):
     def close(self) -> None:
         """Close the store of files and, if it was opened, the replica."""
         self.inner.close()
-        with self._lock:
-            if self._replica is not None:
-                self._replica.close()
+        self._replica.close()
 
     def _watched(self, pieces: Iterator[bytes], sha256: str, start: int, end: int | None) -> Iterator[bytes]:
         """The pieces; at damage, the rest of them from the mended file, if what has left already was right."""
@@ -78,7 +74,7 @@ class ReplicatedFiles(FilesWrapper):
     def _mend(self, sha256: str, error: Corrupt) -> None:
         """Replace a damaged file by the replica's; raises `error` if that can't be done, Gone if it is withdrawn."""
         try:
-            self.inner.replace(sha256, self._opened().open(sha256))
+            self.inner.replace(sha256, self._replica.opened().open(sha256))
         except Gone as gone:
             self.inner.withdraw([gone.notice])
             raise
@@ -86,15 +82,9 @@ class ReplicatedFiles(FilesWrapper):
             raise error from None
         self.repaired += 1
 
-    def _opened(self) -> FileStore:
-        with self._lock:
-            if self._replica is None:
-                self._replica = self._open_replica()
-            return self._replica
-
     def _check_replica(self) -> Check:
         try:
-            replica = self._opened()
+            replica = self._replica.opened()
             replica.stat(["0" * 64])
         except Stat7Error as error:
             return Check("replica files", "fail", f"what is damaged can't be mended: {error}")

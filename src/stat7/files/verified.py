@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from xxhash import xxh3_128_digest
 
@@ -67,6 +67,18 @@ def chunk_count(size: int) -> int:
     return -(-size // CHUNK)
 
 
+def table_size(size: int) -> int:
+    """Bytes of the chunk table of a file of `size` bytes."""
+    return _HEADER.size + _DIGEST_SIZE * chunk_count(size) + _SEAL_SIZE
+
+
+class Whole(NamedTuple):
+    """All of a file, as it came with its opening: what its bytes hash to, and these in order."""
+
+    sha256: str
+    pieces: Sequence[bytes]
+
+
 class FileHash:
     """SHA-256, size and chunk digests of bytes given in pieces of exactly CHUNK bytes, the last may be shorter."""
 
@@ -115,7 +127,7 @@ class RawFile(Protocol):
         """
         ...
 
-    def whole(self) -> bytes | memoryview | None:
+    def whole(self) -> Whole | None:
         """All of it, where it came with the opening; else None."""
         ...
 
@@ -137,10 +149,10 @@ def open_verified(raw: RawFile, start: int = 0, end: int | None = None) -> Itera
 
     The first piece is checked before this returns, so damage in it raises Corrupt here, not later.
     """
-    data = raw.whole()
-    if data is not None or raw.size <= CHUNK:
+    whole = raw.whole()
+    if whole is not None or raw.size <= CHUNK:
         with closing(raw):
-            return _at_once(raw.sha256, b"".join(raw.read(0, raw.size)) if data is None else data, start, end)
+            return _at_once(raw.sha256, whole or _read_whole(raw), start, end)
     try:
         table = _load_table(raw) or rebuild_table(raw)
         start, end = _require_range(start, end, raw.size)
@@ -165,10 +177,25 @@ def rebuild_table(raw: RawFile) -> ChunkTable:
     return table
 
 
-def _at_once(sha256: str, data: bytes | memoryview, start: int, end: int | None) -> Iterator[bytes]:
-    _require_sound(sha256, digest(data))
-    start, end = _require_range(start, end, len(data))
-    return (bytes(data[at : min(at + CHUNK, end)]) for at in range(start, end, CHUNK))
+def _read_whole(raw: RawFile) -> Whole:
+    data = b"".join(raw.read(0, raw.size))
+    return Whole(digest(data), [data])
+
+
+def _at_once(sha256: str, whole: Whole, start: int, end: int | None) -> Iterator[bytes]:
+    _require_sound(sha256, whole.sha256)
+    start, end = _require_range(start, end, sum(map(len, whole.pieces)))
+    return _cut(whole.pieces, start, end)
+
+
+def _cut(pieces: Iterable[bytes], start: int, end: int) -> Iterator[bytes]:
+    """The bytes from `start` up to `end`, in pieces of at most CHUNK."""
+    offset = 0
+    for piece in pieces:
+        first, stop = max(start - offset, 0), min(end - offset, len(piece))
+        for at in range(first, stop, CHUNK):
+            yield piece[at : min(at + CHUNK, stop)]
+        offset += len(piece)
 
 
 def _verified(raw: RawFile, table: ChunkTable, start: int, end: int) -> Generator[bytes, None, None]:
@@ -208,13 +235,18 @@ def _rechunked(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of exactly CHUNK, the last one shorter."""
     pending = bytearray()
     for block in blocks:
-        if not pending and len(block) == CHUNK:
-            yield block
-            continue
-        pending += block
-        while len(pending) >= CHUNK:
-            yield bytes(pending[:CHUNK])
-            del pending[:CHUNK]
+        at = 0
+        if pending:
+            at = CHUNK - len(pending)
+            pending += block[:at]
+            if len(pending) < CHUNK:
+                continue
+            yield bytes(pending)
+            pending.clear()
+        while len(block) - at >= CHUNK:
+            yield block[at : at + CHUNK]
+            at += CHUNK
+        pending += block[at:]
     if pending:
         yield bytes(pending)
 

@@ -43,7 +43,7 @@ def _used(storage: ObjectStorage, key: str) -> list[Check]:
     storage.delete([key])
     erased = time.perf_counter()
     times = [(written - begin) * 1000, (read - written) * 1000, (erased - before_erasing) * 1000]
-    if got is None or bytes(got[1]) != _PROBE:
+    if got is None or b"".join(got[1]) != _PROBE:
         return [Check("files", "fail", f"{storage.place}: what was written can't be read back; check the server")]
     return [_answering(storage.place, times), _conditions(overwritten), _clock(wrote_at - got[0].modified)]
 

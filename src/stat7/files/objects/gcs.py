@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, RequestRangeNotSatisfiable
@@ -15,12 +15,18 @@ from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
+from stat7.errors import Unavailable
 from stat7.files.objects.errors import translating
-from stat7.files.objects.storage import ABSENT, PART, ObjectInfo, Target
+from stat7.files.objects.storage import ABSENT, PART, PATIENCE, QUICK, ObjectInfo, Target
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _CONNECT_SECONDS: Final = 5.0
 _CONNECTIONS: Final = 64
 _LISTED_AT_ONCE: Final = 1000
+_TRIES: Final = 3
+_CONTENT: Final = "application/octet-stream"
 
 
 class GoogleStorage:
@@ -36,18 +42,19 @@ class GoogleStorage:
         self._seen = False
         # Google's own default is to go on for two minutes.
         retry = DEFAULT_RETRY.with_timeout(target.retry).with_delay(initial=0.1, maximum=2.0, multiplier=2.0)
-        self._limits: dict[str, Any] = {
-            "timeout": (min(_CONNECT_SECONDS, target.timeout), target.timeout),
-            "retry": retry,
-        }
+        connecting = min(_CONNECT_SECONDS, target.timeout)
+        self._limits: dict[str, Any] = {"timeout": (connecting, target.timeout), "retry": retry}
+        # What is sent in one go must be sent within the time limit, too.
+        self._patient: dict[str, Any] = {"timeout": (connecting, target.timeout * PATIENCE), "retry": retry}
 
     def put_bytes(self, key: str, data: bytes, marks: Mapping[str, str], only_if: str | None = None) -> bool:
         """See ObjectStorage.put_bytes."""
         condition = None if only_if is None else 0 if only_if == ABSENT else int(only_if)
+        limits = self._limits if len(data) <= QUICK else self._patient
         with translating(self.place):
             try:
                 self._new(key, marks).upload_from_string(
-                    data, content_type="application/octet-stream", if_generation_match=condition, **self._limits
+                    data, content_type=_CONTENT, if_generation_match=condition, **limits
                 )
             except PreconditionFailed:
                 return False
@@ -63,7 +70,7 @@ class GoogleStorage:
         """See ObjectStorage.put_stream."""
         with translating(self.place):
             writer = self._new(key, marks).open(
-                "wb", chunk_size=PART, content_type="application/octet-stream", ignore_flush=True, **self._limits
+                "wb", chunk_size=PART, content_type=_CONTENT, ignore_flush=True, **self._patient
             )
             try:
                 for piece in pieces:
@@ -75,24 +82,19 @@ class GoogleStorage:
                     writer.terminate()
                 raise
 
-    def get(self, key: str, start: int, end: int) -> tuple[ObjectInfo, memoryview] | None:
+    def get(self, key: str, start: int, end: int, hashed: _Hash | None = None) -> tuple[ObjectInfo, list[bytes]] | None:
         """See ObjectStorage.get. Two requests: the size doesn't come with the bytes."""
         with translating(self.place):
-            blob = self._found(key)
-            if blob is None:
-                return None
-            info = _info(blob)
-            if start >= info.size:
-                return info, memoryview(b"")
-            try:
-                data = blob.download_as_bytes(
-                    start=start, end=end - 1, raw_download=True, checksum=None, **self._limits
-                )
-            except NotFound:
-                return None
-            except RequestRangeNotSatisfiable:
-                data = b""
-        return info, memoryview(data)
+            for _ in range(_TRIES):
+                blob = self._found(key)
+                if blob is None:
+                    return None
+                info, data = _info(blob), self._downloaded(blob, start, end)
+                if data is not None:
+                    if hashed is not None and start == 0 and info.size <= end:
+                        hashed.update(data)
+                    return info, [data]
+        raise Unavailable(f"{self.place}: {key} is being written by others all the time; try again")
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStorage.head."""
@@ -100,13 +102,15 @@ class GoogleStorage:
             blob = self._found(key)
         return None if blob is None else _info(blob)
 
-    def copy(self, source: str, target: str) -> None:
-        """See ObjectStorage.copy."""
+    def copy(self, source: str, target: str, marks: Mapping[str, str]) -> None:
+        """See ObjectStorage.copy. A rewrite that tells anything of the target, and the library's does, copies none of
+        what the source says of itself."""
         with translating(self.place):
-            copied = self._bucket.blob(target)
-            token, _, _ = copied.rewrite(self._bucket.blob(source), **self._limits)
+            copied = self._new(target, marks)
+            copied.content_type = _CONTENT
+            token, _, _ = copied.rewrite(self._bucket.blob(source), **self._patient)
             while token is not None:
-                token, _, _ = copied.rewrite(self._bucket.blob(source), token=token, **self._limits)
+                token, _, _ = copied.rewrite(self._bucket.blob(source), token=token, **self._patient)
 
     def delete(self, keys: Sequence[str]) -> None:
         """See ObjectStorage.delete."""
@@ -116,6 +120,17 @@ class GoogleStorage:
                     self._bucket.blob(key).delete(**self._limits)
                 except NotFound:
                     self._require_bucket()
+
+    def erase(self, info: ObjectInfo) -> bool:
+        """See ObjectStorage.erase."""
+        with translating(self.place):
+            try:
+                self._bucket.blob(info.key).delete(if_generation_match=int(info.version), **self._limits)
+            except PreconditionFailed:
+                return False
+            except NotFound:
+                self._require_bucket()
+        return True
 
     def list(self, folder: str, after: str) -> Iterator[ObjectInfo]:
         """See ObjectStorage.list."""
@@ -174,6 +189,18 @@ class GoogleStorage:
             return None
         self._seen = True
         return blob
+
+    def _downloaded(self, blob: Blob, start: int, end: int) -> bytes | None:
+        """The bytes of the generation that was found; None if it has been overwritten or erased since."""
+        if start >= int(blob.size or 0):
+            return b""
+        try:
+            data = blob.download_as_bytes(start=start, end=end - 1, raw_download=True, checksum=None, **self._limits)
+        except NotFound:
+            return None
+        except RequestRangeNotSatisfiable:
+            return b""
+        return bytes(data)
 
     def _require_bucket(self) -> None:
         """Raise NotFound if it was not for the object that something is missing, but for its bucket."""

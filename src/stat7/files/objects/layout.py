@@ -7,7 +7,7 @@
     times/<sha256>       empty; its mark is the time when the file was last renewed without being written
     incoming/<random>    what is being stored before its digest is known, or what a killed put left behind
 
-Every object bears its time as a mark: listings and headers give seconds at best, by a clock that isn't ours. The marker
+Files bear their time as a mark: listings and headers give seconds at best, by a clock that isn't ours. The marker
 stays in place of withdrawn bytes so that a put, which writes only where nothing is, can't bring them back: no notice
 need be looked for on the way of a small file. Parts can't be written on conditions, so larger files look for it.
 """

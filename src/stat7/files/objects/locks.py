@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 _STRIPES = 256
@@ -18,12 +16,3 @@ class NameLocks:
     def of(self, sha256: str) -> Lock:
         """The lock of one file."""
         return self._stripes[int(sha256[:2], 16)]
-
-    @contextmanager
-    def held(self, names: Sequence[str]) -> Iterator[None]:
-        """Hold the locks of all these files."""
-        with ExitStack() as held:
-            # In one order everywhere, so that no two wait for each other.
-            for stripe in sorted({int(sha256[:2], 16) for sha256 in names}):
-                held.enter_context(self._stripes[stripe])
-            yield

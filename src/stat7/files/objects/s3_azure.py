@@ -10,44 +10,57 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PreconditionError
 from obstore.store import AzureStore, S3Store
 
 from stat7.errors import ConfigError, Unsupported
+from stat7.files.base import CHUNK
 from stat7.files.objects.errors import is_beyond_the_end, status_of, translating
 from stat7.files.objects.handover import Handover
-from stat7.files.objects.storage import ABSENT, MEGABYTE, PART, ObjectInfo, Target
+from stat7.files.objects.storage import ABSENT, MEGABYTE, PART, PATIENCE, QUICK, ObjectInfo, Target
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _CONNECT_SECONDS: Final = 5.0
 _PARTS_AT_ONCE: Final = 3
 _LISTED_AT_ONCE: Final = 1000
+_BLOCK: Final = CHUNK // 4
+_S3_COPY_LIMIT: Final = 1024 * MEGABYTE
+"""S3 itself allows 5 GiB, but says nothing until all is copied."""
 _HEADERS: Final = frozenset(
     {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Storage-Class"}
 )
+_Store: TypeAlias = S3Store | AzureStore
 _first_used_by: int | None = None
 
 
 class ObstoreStorage:
-    """An ObjectStorage over one of obstore's stores."""
+    """An ObjectStorage over one of obstore's stores; `patient` is the same with longer time limits.
 
-    def __init__(self, store: S3Store | AzureStore, target: Target, source: str, copy_limit: int | None) -> None:
+    obstore deletes without conditions, so `erase` can't tell whether the object has been written since.
+    """
+
+    def __init__(self, store: _Store, patient: _Store, target: Target, source: str, copy_limit: int | None) -> None:
         self.place = target.place
         self.copy_limit = copy_limit
         self._store = store
+        self._patient = patient
         self._source = source
         self._seen = False
 
     def put_bytes(self, key: str, data: bytes, marks: Mapping[str, str], only_if: str | None = None) -> bool:
         """See ObjectStorage.put_bytes."""
+        store = self._store if len(data) <= QUICK else self._patient
         mode: Any = None
         if only_if is not None:
             mode = "create" if only_if == ABSENT else {"e_tag": only_if}
         with self._asking():
             try:
-                obstore.put(self._store, key, data, attributes=dict(marks), mode=mode, use_multipart=False)
+                obstore.put(store, key, data, attributes=dict(marks), mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 return False
             except FileNotFoundError:
@@ -67,25 +80,26 @@ class ObstoreStorage:
 
         def send(taken: Iterator[bytes]) -> None:
             limits: Any = {"chunk_size": PART, "max_concurrency": _PARTS_AT_ONCE}
-            obstore.put(self._store, key, taken, attributes=dict(marks), use_multipart=True, **limits)
+            obstore.put(self._patient, key, taken, attributes=dict(marks), use_multipart=True, **limits)
 
         with self._asking():
             Handover(send).run(pieces)
 
-    def get(self, key: str, start: int, end: int) -> tuple[ObjectInfo, memoryview] | None:
+    def get(self, key: str, start: int, end: int, hashed: _Hash | None = None) -> tuple[ObjectInfo, list[bytes]] | None:
         """See ObjectStorage.get."""
         with self._asking():
             try:
                 found = obstore.get(self._store, key, options={"range": (start, end)})
-                return _info(found.meta, found.attributes), memoryview(found.bytes())
+                info = _info(found.meta, found.attributes)
+                return info, _taken(found, hashed if start == 0 and info.size <= end else None)
             except FileNotFoundError:
                 self._require_bucket()
                 return None
             except GenericError as error:
                 if not is_beyond_the_end(error):
                     raise
-        info = self.head(key)
-        return None if info is None else (info, memoryview(b""))
+        empty = self.head(key)
+        return None if empty is None else (empty, [])
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStorage.head."""
@@ -97,10 +111,10 @@ class ObstoreStorage:
                 return None
             return _info(found.meta, found.attributes)
 
-    def copy(self, source: str, target: str) -> None:
-        """See ObjectStorage.copy."""
+    def copy(self, source: str, target: str, marks: Mapping[str, str]) -> None:
+        """See ObjectStorage.copy. Both services copy the marks by themselves."""
         with self._asking():
-            obstore.copy(self._store, source, target)
+            obstore.copy(self._patient, source, target)
 
     def delete(self, keys: Sequence[str]) -> None:
         """See ObjectStorage.delete."""
@@ -114,6 +128,11 @@ class ObstoreStorage:
                     obstore.delete(self._store, key)
                 except FileNotFoundError:
                     self._require_bucket()
+
+    def erase(self, info: ObjectInfo) -> bool:
+        """See ObjectStorage.erase."""
+        self.delete([info.key])
+        return True
 
     def list(self, folder: str, after: str) -> Iterator[ObjectInfo]:
         """See ObjectStorage.list."""
@@ -172,8 +191,10 @@ def open_s3(target: Target) -> ObstoreStorage:
     config["virtual_hosted_style_request"] = not target.path_style
     config |= _given(endpoint=target.endpoint, region=target.region, skip_signature=target.anonymous or None)
     with _configuring(target):
-        store = S3Store(target.bucket, config=config, **_limits(target, _S3_ENDPOINTS))  # type: ignore[arg-type]
-    return ObstoreStorage(store, target, _source(target, _S3_SOURCES, "the instance it runs on"), 5 * 1024 * MEGABYTE)
+        limits = (_limits(target, _S3_ENDPOINTS, times) for times in (1, PATIENCE))
+        store, patient = (S3Store(target.bucket, config=config, **each) for each in limits)  # type: ignore[arg-type]
+    source = _source(target, _S3_SOURCES, "the instance it runs on")
+    return ObstoreStorage(store, patient, target, source, _S3_COPY_LIMIT)
 
 
 def open_azure(target: Target) -> ObstoreStorage:
@@ -184,8 +205,9 @@ def open_azure(target: Target) -> ObstoreStorage:
         advice = "add account=NAME, or set AZURE_STORAGE_ACCOUNT_NAME"
         raise ConfigError(f"{target.place}: in which storage account is this? {advice}")
     with _configuring(target):
-        store = AzureStore(target.bucket, config=config, **_limits(target, _AZURE_ENDPOINTS))  # type: ignore[arg-type]
-    return ObstoreStorage(store, target, _source(target, _AZURE_SOURCES, "the managed identity"), None)
+        limits = (_limits(target, _AZURE_ENDPOINTS, times) for times in (1, PATIENCE))
+        store, patient = (AzureStore(target.bucket, config=config, **each) for each in limits)  # type: ignore[arg-type]
+    return ObstoreStorage(store, patient, target, _source(target, _AZURE_SOURCES, "the managed identity"), None)
 
 
 _S3_SOURCES: Final = (
@@ -231,11 +253,12 @@ def _source(target: Target, variables: Sequence[str], otherwise: str) -> str:
     return next((f"the environment ({name})" for name in variables if os.environ.get(name)), otherwise)
 
 
-def _limits(target: Target, variables: Sequence[str]) -> dict[str, Any]:
+def _limits(target: Target, variables: Sequence[str], times: int) -> dict[str, Any]:
+    """obstore's read timeout runs while a request is sent, too."""
     endpoint = target.endpoint or next(filter(None, map(os.environ.get, variables)), "")
     client: dict[str, Any] = {
         "connect_timeout": timedelta(seconds=min(_CONNECT_SECONDS, target.timeout)),
-        "read_timeout": timedelta(seconds=target.timeout),
+        "read_timeout": timedelta(seconds=target.timeout * times),
         # This one bounds a whole answer however large, and a reader may take its time: the read timeout is the guard.
         "timeout": timedelta(days=1),
     }
@@ -252,6 +275,20 @@ def _refuse_forked() -> None:
         _first_used_by = os.getpid()
     elif _first_used_by != os.getpid():
         raise Unsupported("object storage in a process that was forked after its use", "start processes by `spawn`")
+
+
+def _taken(found: Any, hashed: _Hash | None) -> list[bytes]:
+    """The bytes of an answer, hashed while the rest of them is on its way."""
+    if hashed is None or found.meta["size"] <= CHUNK:
+        data = found.bytes().to_bytes()
+        if hashed is not None:
+            hashed.update(data)
+        return [data]
+    taken = []
+    for block in found.stream(min_chunk_size=_BLOCK):
+        taken.append(bytes(block))
+        hashed.update(taken[-1])
+    return taken
 
 
 def _info(meta: Any, attributes: Mapping[str, str] | None) -> ObjectInfo:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 MEGABYTE: Final = 1024 * 1024
 
@@ -13,6 +16,10 @@ SINGLE: Final = 8 * MEGABYTE
 
 PART: Final = 16 * MEGABYTE
 """Bytes of one part of a larger object; S3 allows 10,000 parts, so 156 GiB an object."""
+
+QUICK: Final = 256 * 1024
+"""Bytes that are sent within the time limit of an answer; sending more, or copying, may take PATIENCE times as long."""
+PATIENCE: Final = 8
 
 ABSENT: Final = ""
 """As `only_if`: write only where no object is."""
@@ -36,8 +43,9 @@ class ObjectInfo(NamedTuple):
 class Target:
     """Which bucket is meant, and how to speak to it. Nothing of it but `place` may be shown.
 
-    Times are seconds: `timeout` is how long one answer, or one part of one, may be waited for, `retry` how long a
-    request that failed is tried again; a request that times out after that is not.
+    Times are seconds: `timeout` is how long one answer, or one part of one, may be waited for (PATIENCE times that
+    while more than QUICK bytes are sent or an object is copied), `retry` how long a request that failed is tried again;
+    a request that times out after that is not.
     """
 
     bucket: str
@@ -74,20 +82,27 @@ class ObjectStorage(Protocol):
         """Write an object in parts, in constant memory; if `pieces` raises, that is raised and no object appears."""
         ...
 
-    def get(self, key: str, start: int, end: int) -> tuple[ObjectInfo, memoryview] | None:
-        """The bytes from `start` up to `end`, fewer if the object ends before; None if there is no object."""
+    def get(self, key: str, start: int, end: int, hashed: _Hash | None = None) -> tuple[ObjectInfo, list[bytes]] | None:
+        """The bytes from `start` up to `end` in order, fewer if the object ends before; None if there is no object.
+
+        `hashed`: takes them as they arrive, if they are the whole object.
+        """
         ...
 
     def head(self, key: str) -> ObjectInfo | None:
         """What is known of an object; None if there is none."""
         ...
 
-    def copy(self, source: str, target: str) -> None:
-        """Write what `source` holds, and its marks, to `target`, inside the storage."""
+    def copy(self, source: str, target: str, marks: Mapping[str, str]) -> None:
+        """Write what `source` holds to `target`, inside the storage, with `marks`, which those of `source` must be."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
         """Erase objects; those that aren't there are ignored."""
+        ...
+
+    def erase(self, info: ObjectInfo) -> bool:
+        """Erase an object as it was then; False if it has been written since, as far as the storage can tell."""
         ...
 
     def list(self, folder: str, after: str) -> Iterator[ObjectInfo]:

@@ -1,8 +1,7 @@
 """Files in a bucket: stored in few requests, checked when read, no server of ours beside it.
 
 Any number of threads, processes and machines may use one bucket. What is kept under which key says
-stat7.files.objects.layout. Files are erased by their age (`delete` with `older_than`) after a last look at it; only
-within one process is a file that is stored again in that very moment certain to stay.
+stat7.files.objects.layout.
 """
 
 from __future__ import annotations
@@ -47,12 +46,19 @@ _AT_ONCE = 1000
 
 class _Stored(NamedTuple):
     file: StoredFile
+    info: ObjectInfo | None
+    """The object with its bytes; None for a withdrawn one whose notice is damaged."""
     renewed: bool
     """Whether there is an object that renewed its time."""
 
 
 class ObjectFiles:
     """A FileStore in one bucket, below `prefix`. Opening it asks nothing of the server.
+
+    `delete` with `older_than` looks at each file's time and erases it with the next request. One race is left: a file
+    that is already older, which another process stores again or renews between these two requests (milliseconds),
+    is erased nevertheless. Google's service erases only the very object that was looked at, so there only renewing
+    (`refresh`) can lose; S3 and Azure are asked without that condition. Within one process the two take turns.
 
     `threads`: requests that the batches of all callers together have under way at once. `single`: bytes up to which a
     file is held in memory and travels in one request; all who use the bucket must agree on it.
@@ -67,14 +73,17 @@ class ObjectFiles:
         self.prefix = prefix
         self._storage = storage
         self._layout = Layout(prefix, single)
-        self._requests = Requests(threads)
-        self._reader = Reader(storage, self._layout, self._requests)
+        self._requests = Requests(threads, storage.place)
+        # Of their own, so that no reader waits for somebody's batch.
+        self._reads = Requests(threads, storage.place)
+        self._reader = Reader(storage, self._layout, self._reads)
         self._locks = NameLocks()
         self._writer = Writer(self._reader, self._locks)
         self._walks = Walks()
 
     def put(self, source: Source, *, sha256: str | None = None) -> StoredFile:
-        """See FileStore.put. Holds a small file in memory, of a larger one a few parts."""
+        """See FileStore.put. Holds a small file in memory, of a larger one a few parts; two larger ones are sent at a
+        time, others wait."""
         if sha256 is not None:
             require_digest(sha256)
         with closing(pieces(source)) as incoming:
@@ -98,8 +107,7 @@ class ObjectFiles:
 
     def refresh(self, names: Sequence[str]) -> set[str]:
         """See FileStore.refresh. Writes an empty object: bytes that are rewritten could undo a withdrawal."""
-        self._checked(names)
-        return self._in_turns(names, self._renew)
+        return self._chosen(names, self._renew)
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
         """See FileStore.withdraw. All notices are durable before anything is erased."""
@@ -112,8 +120,7 @@ class ObjectFiles:
 
     def delete(self, names: Sequence[str], older_than: int | None = None) -> set[str]:
         """See FileStore.delete."""
-        self._checked(names)
-        return self._in_turns(names, lambda batch: self._erase(batch, older_than))
+        return self._chosen(names, lambda sha256: self._erase(sha256, older_than))
 
     def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
         """See FileStore.scan. The listing is read a thousand names at a time; S3 and Azure are asked for the time of
@@ -142,10 +149,9 @@ class ObjectFiles:
             self._delete(keys)
             swept += len(keys)
         groups = walk(self._storage, self._layout, (FILES, NOTICES), "")
-        undone = (sha256 for sha256, found in groups if NOTICES in found and not _is_buried(found.get(FILES)))
-        for names in in_batches(undone, _AT_ONCE):
-            self._requests.all(self._writer.bury, names)
-            swept += len(names)
+        withdrawn = ((sha256, found.get(FILES)) for sha256, found in groups if NOTICES in found)
+        for batch in in_batches(withdrawn, _AT_ONCE):
+            swept += sum(self._requests.all(self._bury_again, batch))
         return swept
 
     def diagnose(self) -> list[Check]:
@@ -161,6 +167,7 @@ class ObjectFiles:
     def close(self) -> None:
         """See FileStore.close."""
         self._requests.close()
+        self._reads.close()
         self._storage.close()
 
     # Putting.
@@ -218,7 +225,7 @@ class ObjectFiles:
             return self._reader.notice(sha256)
         except Corrupt:
             # Listed as a file, so that whoever checks them all opens it and is told.
-            return _Stored(StoredFile(sha256, 0, 0), False)
+            return _Stored(StoredFile(sha256, 0, 0), None, False)
 
     def _described(self, groups: Sequence[Group]) -> list[StoredFile | Notice]:
         """The items of a page, in order; what has vanished since it was listed is left out."""
@@ -236,37 +243,43 @@ class ObjectFiles:
 
     # Changing.
 
-    def _checked(self, names: Sequence[str]) -> None:
-        for sha256 in names:
-            require_name(sha256)
+    def _chosen(self, names: Sequence[str], work: Callable[[str], bool]) -> set[str]:
+        """Those files for which `work` says that it was done; nothing else in this process changes one meanwhile."""
+        distinct = list(dict.fromkeys(map(require_name, names)))
 
-    def _in_turns(self, names: Sequence[str], work: Callable[[list[str]], set[str]]) -> set[str]:
-        """Do it in batches, of which nothing else in this process changes the files meanwhile."""
-        done: set[str] = set()
-        for batch in in_batches(dict.fromkeys(names), _AT_ONCE):
-            with self._locks.held(batch):
-                done |= work(batch)
-        return done
+        def in_turn(sha256: str) -> bool:
+            with self._locks.of(sha256):
+                return work(sha256)
 
-    def _renew(self, names: list[str]) -> set[str]:
-        stored = [sha256 for sha256, each in self._look(names).items() if isinstance(each, _Stored)]
-        marks = marks_at(now())
-        keys = [self._layout.time(sha256) for sha256 in stored]
-        self._requests.all(lambda key: self._storage.put_bytes(key, b"", marks), keys)
-        return set(stored)
-
-    def _erase(self, names: list[str], older_than: int | None) -> set[str]:
-        old = {
-            sha256: each
-            for sha256, each in self._look(names).items()
-            if isinstance(each, _Stored) and (older_than is None or each.file.stored_at < older_than)
+        return {
+            sha256
+            for batch in in_batches(distinct, _AT_ONCE)
+            for sha256, done in zip(batch, self._requests.all(in_turn, batch), strict=True)
+            if done
         }
-        self._delete([self._layout.file(sha256) for sha256 in old])
-        self._delete(
-            [self._layout.table(sha256) for sha256, each in old.items() if each.file.size > CHUNK or each.renewed]
-            + [self._layout.time(sha256) for sha256, each in old.items() if each.renewed]
-        )
-        return set(old)
+
+    def _renew(self, sha256: str) -> bool:
+        info = self._storage.head(self._layout.file(sha256))
+        if not isinstance(self._settled({sha256: (info, None)}).get(sha256), _Stored):
+            return False
+        self._storage.put_bytes(self._layout.time(sha256), b"", marks_at(now()))
+        return True
+
+    def _erase(self, sha256: str, older_than: int | None) -> bool:
+        info, renewed = (self._storage.head(of(sha256)) for of in (self._layout.file, self._layout.time))
+        each = self._settled({sha256: (info, renewed)}).get(sha256)
+        if not isinstance(each, _Stored) or each.info is None:
+            return False
+        if older_than is not None and each.file.stored_at >= older_than:
+            return False
+        if not self._storage.erase(each.info):
+            return False
+        beside = [self._layout.table(sha256)] if each.file.size > CHUNK or each.renewed else []
+        if each.renewed:
+            beside.append(self._layout.time(sha256))
+        if beside:
+            self._storage.delete(beside)
+        return True
 
     def _delete(self, keys: Sequence[str]) -> None:
         """Erase objects, some in each request, or some requests at once, as the storage has it."""
@@ -283,6 +296,17 @@ class ObjectFiles:
         except Corrupt:
             self._storage.put_bytes(key, data, marks)
 
+    def _bury_again(self, withdrawn: tuple[str, ObjectInfo | None]) -> bool:
+        """Put the marker in place of withdrawn bytes, unless it stands there; whether there was a need."""
+        sha256, info = withdrawn
+        if info is not None and info.size == len(MARKER):
+            # Other bytes may be as long, and some servers leave the marks of what is overwritten.
+            got = self._storage.get(info.key, 0, len(MARKER) + 1)
+            if got is not None and is_marker(got[0]) and b"".join(got[1]) == MARKER:
+                return False
+        self._writer.bury(sha256)
+        return True
+
     def _orphans(self, groups: Iterator[Group], older_than: int) -> Iterator[str]:
         for _, found in groups:
             if FILES not in found or NOTICES in found:
@@ -291,15 +315,10 @@ class ObjectFiles:
                         yield found[kind].key
 
 
-def _is_buried(info: ObjectInfo | None) -> bool:
-    """Whether the marker stands in place of the bytes; by the size alone where listings show no marks."""
-    return info is not None and (info.size == len(MARKER) if info.marks is None else is_marker(info))
-
-
 def _current(info: ObjectInfo | None, marked: dict[str, ObjectInfo | None]) -> ObjectInfo | None:
     return None if info is None else marked.get(info.key, info)
 
 
 def _stored(sha256: str, info: ObjectInfo, renewed: ObjectInfo | None) -> _Stored:
     time = max(stored_at(each) for each in (info, renewed) if each is not None)
-    return _Stored(StoredFile(sha256, info.size, time), renewed is not None)
+    return _Stored(StoredFile(sha256, info.size, time), info, renewed is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Semaphore
 
 from stat7.errors import ConfigError, Corrupt, Gone, Stat7Error, Unavailable
 from stat7.files.base import CHUNK, StoredFile
@@ -15,6 +15,8 @@ from stat7.files.objects.storage import ABSENT
 from stat7.files.verified import FileHash
 
 _TRIES = 20
+_STREAMS_AT_ONCE = 2
+"""Files sent in parts at once, each of which takes four parts of memory; more of them are no faster."""
 
 
 class Feed:
@@ -67,6 +69,7 @@ class Writer:
         self._storage = reader.storage
         self._layout = reader.layout
         self._locks = locks
+        self._streams = Semaphore(_STREAMS_AT_ONCE)
         self._ready = False
         self._ready_lock = Lock()
 
@@ -87,7 +90,7 @@ class Writer:
         self.prepare()
         if table is not None:
             # First: withdrawing erases the table last, so that none stays behind whoever wins.
-            self._storage.put_bytes(self._layout.table(sha256), table, marks_at(now()))
+            self._storage.put_bytes(self._layout.table(sha256), table, {})
         stored_at = now()
         if not self._storage.put_bytes(self._layout.file(sha256), data, marks_at(stored_at), ABSENT):
             stored_at = self._overwrite(sha256, data, table)
@@ -150,7 +153,8 @@ class Writer:
 
     def _stream(self, key: str, feed: Feed, stored_at: int) -> None:
         try:
-            self._storage.put_stream(key, feed, marks_at(stored_at))
+            with self._streams:
+                self._storage.put_stream(key, feed, marks_at(stored_at))
         except BaseException:
             if feed.error is not None:
                 raise feed.error from None
@@ -161,7 +165,7 @@ class Writer:
     def _move(self, incoming: str, sha256: str, size: int, stored_at: int) -> None:
         target, limit = self._layout.file(sha256), self._storage.copy_limit
         if limit is None or size <= limit:
-            self._storage.copy(incoming, target)
+            self._storage.copy(incoming, target, marks_at(stored_at))
             return
         again = FileHash()
         feed = Feed(again, [], self._read_back(incoming, size), sha256)
@@ -172,11 +176,12 @@ class Writer:
             got = self._storage.get(key, start, min(start + self._layout.single, size))
             if got is None:
                 raise Unavailable(f"{self._storage.place}: what was being stored was swept away; store it again")
-            yield from (got[1][at : at + CHUNK] for at in range(0, len(got[1]), CHUNK))
+            view = memoryview(b"".join(got[1]))
+            yield from (view[at : at + CHUNK] for at in range(0, len(view), CHUNK))
 
     def _complete(self, sha256: str, taken: FileHash, stored_at: int) -> StoredFile:
         """The rest of a file written in parts: its table, and a look whether it was withdrawn meanwhile."""
-        self._storage.put_bytes(self._layout.table(sha256), taken.table.encode(), marks_at(now()))
+        self._storage.put_bytes(self._layout.table(sha256), taken.table.encode(), {})
         self._bury_withdrawn(sha256)
         return StoredFile(sha256, taken.size, stored_at)
 
@@ -196,7 +201,7 @@ class Writer:
                 "update it, or use another one"
             )
         got = self._storage.get(key, 0, len(VERSION) + 1)
-        if got is not None and bytes(got[1]) != VERSION:
+        if got is not None and b"".join(got[1]) != VERSION:
             raise ConfigError(
                 f"{self._storage.place}: {key} is not of this version of stat7; update stat7, or choose another prefix"
             )
