@@ -51,6 +51,9 @@ GO_NEEDED = (1, 26)
 """The oldest Go that builds both programs (their go.mod says so)."""
 NODE_NEEDED = 18
 
+LONGEST = 1800
+"""Seconds after which a command that fetches or builds something is given up."""
+
 # A package's own scripts would make and start a database cluster, or a daemon. Debian's way to forbid both.
 APT = """
 set -eu
@@ -93,18 +96,23 @@ def say(text: str) -> None:
 
 
 def run(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a command with its output shown only if it fails; CannotInstall then."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    """Run a command with its output shown only if it fails, or takes longer than LONGEST; CannotInstall then."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"`{Path(command[0]).name} {command[1]} …`"
+        raise CannotInstall(f"{what} was ended after {LONGEST // 60} minutes; is the network all right?") from None
     if done.returncode:
         end = "\n".join(done.stdout.splitlines()[-25:])
         raise CannotInstall(f"{end}\n`{Path(command[0]).name} {command[1]} …` ended with code {done.returncode}")

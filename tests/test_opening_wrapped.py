@@ -10,10 +10,10 @@ import pytest
 import stat7
 from stat7 import opening
 from stat7.backoff import Backoff
-from stat7.errors import ConfigError, Gone, Unavailable
+from stat7.errors import ConfigError, Corrupt, Gone
+from stat7.files.local import LocalFiles
 from stat7.files.metered import MeteredFiles
 from stat7.files.replicated import ReplicatedFiles
-from stat7.files.retrying import RetryingFiles
 from stat7.files.wrapping import FilesWrapper
 from stat7.metrics import Metrics
 from stat7.repository import Repository
@@ -57,9 +57,8 @@ def kinds(part: object) -> list[type]:
 
 def test_wrappers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (stat7.open(f"sqlite:{tmp_path / 'copy.db'}")).close()
-    server = SimpleNamespace(retries=2)
+    server = SimpleNamespace(retries=2, require=lambda: None)
     monkeypatch.setattr(opening, "configure_store", lambda url: server)
-    monkeypatch.setattr(opening, "configure_files", lambda url: server)
     metrics = Metrics()
     with stat7.open(
         f"sqlite:{tmp_path / 'lib.db'}",
@@ -69,7 +68,7 @@ def test_wrappers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.Monke
         metrics=metrics,
     ) as repo:
         assert kinds(repo.store) == [MeteredStore, CachedStore, ReplicatedStore, RetryingStore, SQLiteStore]
-        assert kinds(repo.files)[:3] == [MeteredFiles, ReplicatedFiles, RetryingFiles]
+        assert kinds(repo.files) == [MeteredFiles, ReplicatedFiles, LocalFiles]
         assert path_of(repo.store) == str(tmp_path / "lib.db")
         address = repo.put(sample())
         assert repo.get_document(address) == sample().document
@@ -78,7 +77,9 @@ def test_wrappers_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_nothing_stands_between_unless_it_is_asked_for(tmp_path: Path) -> None:
     with stat7.open(f"sqlite:{tmp_path / 'lib.db'}") as repo:
-        assert kinds(repo.store) == [SQLiteStore]
+        assert kinds(repo.store) == [CachedElsewhere, SQLiteStore]
+    with stat7.open("memory:") as repo:
+        assert kinds(repo.store) == [MemoryStore]
 
 
 def test_damage_is_mended_from_a_replica_and_its_files(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_damage_is_mended_from_a_replica_and_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"replica": "sqlite:not-there.db"}, "no store to mend from"),
+        ({"replica": "sqlite:not-there.db"}, "the replica: there is no store at not-there.db"),
         ({"replica": "nonsense"}, "not a URL"),
         ({"replica": "memory:,memory:,memory:"}, "STORE,FILES"),
         ({"replica": "memory:,sqlite:x"}, "unknown scheme sqlite"),
@@ -110,7 +111,7 @@ def test_damage_is_mended_from_a_replica_and_its_files(tmp_path: Path) -> None:
         ({"cache": "redis://localhost/zero"}, "write redis://localhost:6379/0"),
         ({"cache": "redis://localhost?timeout=60"}, "a number of seconds from 0.001 to 10"),
         ({"cache": "redis://localhost?ttl=0"}, "a number of seconds from 1"),
-        ({"cache": "redis://localhost?largest=1e3"}, "a number of bytes"),
+        ({"cache": "redis://localhost?largest=1e3"}, "a whole number of bytes from 0 to 262144"),
         ({"cache": "redis://localhost?policy=lru"}, "takes largest, timeout, ttl"),
     ],
 )
@@ -131,30 +132,38 @@ def test_no_message_holds_the_password_of_a_cache() -> None:
         assert "hu" not in str(refused.value).replace("percent", "")
 
 
-def test_a_store_that_others_cache_is_guarded_without_a_cache(tmp_path: Path, redis_url: str) -> None:
-    url = f"sqlite:{tmp_path / 'lib.db'}"
+def test_a_store_that_somebody_caches_after_it_was_opened_is_guarded(tmp_path: Path, redis_url: str) -> None:
     record = sample()
-    reader = cached(SQLiteStore(tmp_path / "lib.db"), redis_url)
-    reader.put([record])
-    reader.get([record.address])
-    with stat7.open(url) as repo:
-        assert kinds(repo.store) == [CachedElsewhere, SQLiteStore]
+    with stat7.open(f"sqlite:{tmp_path / 'lib.db'}") as repo:
+        reader = cached(SQLiteStore(tmp_path / "lib.db"), redis_url)
+        reader.put([record])
+        reader.get([record.address])
         repo.withdraw([record.address], case="case", reason="reason")
-    with pytest.raises(Gone):
-        Repository(reader, repo.files).get(record.address)
+        with pytest.raises(Gone):
+            Repository(reader, repo.files).get(record.address)
     reader.close()
 
 
-def test_a_store_that_can_not_be_asked_is_guarded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Away(StoreWrapper):
-        """Answers nothing."""
+def test_a_replica_that_is_gone_when_it_is_needed_is_not_made(tmp_path: Path) -> None:
+    urls = {name: f"sqlite:{tmp_path / name}.db" for name in ("lib", "copy")}
+    for url in urls.values():
+        with stat7.open(url) as repo:
+            address = repo.put(sample())
+    with stat7.open(urls["lib"], replica=urls["copy"]) as repo:
+        damage(repo.store, address, b"garbage")
+        (tmp_path / "copy.db").unlink()
+        with pytest.raises(Corrupt):
+            repo.get(address)
+    assert not (tmp_path / "copy.db").exists()
 
-        def marks(self) -> dict[str, str]:
-            raise Unavailable("away")
 
-    monkeypatch.setattr(opening, "open_store", lambda url: Away(MemoryStore()))
-    with stat7.open("memory:") as repo:
-        assert kinds(repo.store) == [CachedElsewhere, Away, MemoryStore]
+def test_a_store_that_is_not_there_is_only_made_if_that_is_allowed(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'lib.db'}"
+    with pytest.raises(ConfigError, match="no store at"):
+        stat7.open(url, make=False)
+    assert list(tmp_path.iterdir()) == []
+    stat7.open(url).close()
+    stat7.open(url, make=False).close()
 
 
 def test_a_memory_store_behind_a_cache_needs_no_server() -> None:
@@ -169,7 +178,7 @@ def test_a_memory_store_behind_a_cache_needs_no_server() -> None:
 
 
 def test_a_server_store_is_tried_again_as_its_url_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "open_store", lambda url: MemoryStore())
+    monkeypatch.setattr(opening, "open_store", lambda url, make: MemoryStore())
     for option, expected in (("", 5), ("?retries=1", 2)):
         with stat7.open(f"postgresql://host/database{option}", files="memory:") as repo:
             assert kinds(repo.store) == [RetryingStore, MemoryStore]

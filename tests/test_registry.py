@@ -19,11 +19,6 @@ from stat7.files.memory import MemoryFiles
 from stat7.query import Query
 from stat7.registry import (
     STORES,
-    LocalFilesConfig,
-    Location,
-    MemoryConfig,
-    MemoryFilesConfig,
-    SQLiteConfig,
     anchored,
     configure_files,
     configure_store,
@@ -33,6 +28,9 @@ from stat7.registry import (
     open_store,
     redact,
 )
+from stat7.registry.files import LocalFilesConfig, MemoryFilesConfig
+from stat7.registry.stores import MemoryConfig, SQLiteConfig
+from stat7.registry.urls import Location
 from stat7.stores.memory import MemoryStore
 from stat7.testing.samples import sample
 
@@ -126,7 +124,7 @@ def test_file_urls_of_other_programs_are_understood() -> None:
         ("sqlite:x.db?wal=1", "unknown option 'wal'; sqlite: takes busy_timeout, sync"),
         ("sqlite:x.db?sync=fast", "sync: 'fast' is not one of full, normal"),
         ("sqlite:x.db?sync", "sync: '' is not one of full, normal"),
-        ("sqlite:x.db?busy_timeout=-1", "busy_timeout: '-1' is not a number of seconds such as 10 or 0.5"),
+        ("sqlite:x.db?busy_timeout=-1", "busy_timeout: '-1' is not a number of seconds from 0 to 86400"),
         ("sqlite:x.db?busy_timeout=nan", "busy_timeout"),
         ("sqlite:x.db?sync=full&sync=normal", "an option is given twice"),
         ("memory:?sync=full", "unknown option 'sync'; memory: takes none"),
@@ -254,6 +252,18 @@ class _Elsewhere(SQLiteConfig):
     def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
         """From any place."""
         return cls(Path(location.place))
+
+
+def test_a_store_that_is_not_there_is_only_made_if_that_is_allowed(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'library.db'}"
+    for check in (configure_store(url).require, lambda: open_store(url, make=False)):
+        with pytest.raises(ConfigError, match=r"there is no store at .*make one with `stat7 init`, or correct its URL"):
+            check()
+    assert list(tmp_path.iterdir()) == []
+    open_store(url).close()
+    configure_store(url).require()
+    open_store(url, make=False).close()
+    assert open_store("memory:", make=False).count() == 0
 
 
 def test_a_missing_package_is_named() -> None:

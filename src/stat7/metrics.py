@@ -11,7 +11,6 @@ import weakref
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, ParamSpec, TypeVar
@@ -65,18 +64,6 @@ class Operation:
             self._fresh.append(time.perf_counter() - started)
             if len(self._fresh) >= _UNFOLDED and self._lock.acquire(blocking=False):
                 self._fold()
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """The same for a block of statements."""
-        started = time.perf_counter()
-        try:
-            yield
-        except BaseException as error:
-            self._failed.append(type(error).__name__)
-            raise
-        finally:
-            self._fresh.append(time.perf_counter() - started)
 
     def figures(self) -> Figures:
         """All that was taken down by now."""

@@ -6,7 +6,8 @@
     retrying    where the backend's configuration says `retries`: servers have their moments
     backend
 
-Files are wrapped alike, without a cache.
+A store that other processes can open is guarded where no cache is named: they may have one (stores/cached.py). Files
+have no cache, and retries only inside their clients.
 """
 
 from __future__ import annotations
@@ -15,21 +16,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stat7.errors import ConfigError, Stat7Error
+from stat7.errors import ConfigError
 from stat7.registry import (
     DEFAULT_STORE,
     configure_files,
     configure_store,
     files_beside,
-    local_path,
     open_cache,
     open_files,
     open_store,
-    redact,
     split_pair,
 )
 from stat7.repository import Repository
-from stat7.stores.cached import CachedElsewhere, CachedStore, is_cached
+from stat7.stores.cached import CachedElsewhere, CachedStore
 
 if TYPE_CHECKING:
     from stat7.files.base import FileStore
@@ -44,25 +43,27 @@ def open(
     cache: str | None = None,
     replica: str | None = None,
     metrics: Metrics | None = None,
+    make: bool = True,
 ) -> Repository:
-    """Open (and, where the backend needs no set-up, make) the repository at these URLs.
+    """Open the repository at these URLs, and make it if it isn't there (no database of a server, and no bucket).
 
     For instance `sqlite:library.db`, `file:library-files`, `memory:`. Without `files`, they are beside the store: in
     `file:X-files` for `sqlite:X.db`, in memory for `memory:`. `cache`: where documents are kept on their way, such as
     `redis://localhost:6379/0`. `replica`: another copy, as `STORE` or `STORE,FILES`, from which damage is mended as it
-    is read. `metrics`: takes down every call. Raises ConfigError for a URL that can't be used, Unavailable for a
-    backend that is down; a cache or a replica may be.
+    is read. `metrics`: takes down every call. Unless `make`, a store that isn't there is a ConfigError, as a replica
+    always is. Raises ConfigError for a URL that can't be used, Unavailable for a backend that is down; a cache or a
+    replica may be.
     """
     beside = files_beside(store) if files is None else files
     configure_files(beside)
     other = None if replica is None else _checked_pair(replica)
     with ExitStack() as opened:
-        entities = _open_store(store)
+        entities = _open_store(store, make)
         opened.callback(entities.close)
         if other is not None:
             entities = _mended_store(entities, other[0])
         entities = _cached(entities, cache)
-        kept = _open_files(beside)
+        kept = open_files(beside)
         opened.callback(kept.close)
         if other is not None:
             kept = _mended_files(kept, other[1])
@@ -71,8 +72,8 @@ def open(
     return repository
 
 
-def _open_store(url: str) -> Store:
-    opened = open_store(url)
+def _open_store(url: str, make: bool) -> Store:
+    opened = open_store(url, make=make)
     retries: int = getattr(configure_store(url), "retries", 0)
     if not retries:
         return opened
@@ -82,49 +83,34 @@ def _open_store(url: str) -> Store:
     return RetryingStore(opened, Backoff(attempts=retries + 1))
 
 
-def _open_files(url: str) -> FileStore:
-    opened = open_files(url)
-    retries: int = getattr(configure_files(url), "retries", 0)
-    if not retries:
-        return opened
-    from stat7.backoff import Backoff
-    from stat7.files.retrying import RetryingFiles
-
-    return RetryingFiles(opened, Backoff(attempts=retries + 1))
-
-
 def _checked_pair(replica: str) -> tuple[str, str]:
-    """The URLs of a replica, which must be there: opening a local store that isn't would make an empty one."""
+    """The URLs of a replica, which must be there."""
     store, files = split_pair(replica)
-    configure_store(store)
     configure_files(files)
-    path = local_path(store)
-    if path is not None and not path.exists():
-        raise ConfigError(f"{redact(store)}: there is no store to mend from; correct --replica, or leave it out")
+    try:
+        configure_store(store).require()
+    except ConfigError as error:
+        raise ConfigError(f"the replica: {error}") from None
     return store, files
 
 
 def _mended_store(entities: Store, replica: str) -> Store:
     from stat7.stores.replicated import ReplicatedStore
 
-    return ReplicatedStore(entities, partial(_open_store, replica))
+    return ReplicatedStore(entities, partial(_open_store, replica, make=False))
 
 
 def _mended_files(files: FileStore, replica: str) -> FileStore:
     from stat7.files.replicated import ReplicatedFiles
 
-    return ReplicatedFiles(files, partial(_open_files, replica))
+    return ReplicatedFiles(files, partial(open_files, replica))
 
 
 def _cached(entities: Store, cache: str | None) -> Store:
     if cache is not None:
         return CachedStore(entities, open_cache(cache))
-    try:
-        cached = is_cached(entities)
-    except Stat7Error:
-        # Whether others cache it can be asked when something is withdrawn.
-        cached = True
-    return CachedElsewhere(entities) if cached else entities
+    # Whether another process caches it, now or later, nobody knows.
+    return CachedElsewhere(entities) if entities.capabilities.shared else entities
 
 
 def _metered(entities: Store, files: FileStore, metrics: Metrics | None) -> tuple[Store, FileStore]:

@@ -84,7 +84,7 @@ def test_init_keeps_files_where_copy_and_repair_look_for_them(run: Run, tmp_path
 
 def test_a_pair_is_a_store_with_or_without_files(run: Run) -> None:
     for text, folder in (("sqlite:a,b.db,file:c,d", "c,d"), ("sqlite:a,b.db", "a,b-files")):
-        with open_pair(text, create=True) as repo:
+        with open_pair(text, make=True) as repo:
             assert isinstance(repo.files, LocalFiles)
             assert repo.files.folder.name == folder
     with pytest.raises(ConfigError, match="is not STORE or STORE,FILES"):
@@ -104,7 +104,7 @@ def test_settings_of_another_user_are_ignored_aloud(run: Run, tmp_path: Path, mo
     done = run("find")
     assert done.code == USAGE
     assert "stat7.toml is ignored, since it belongs to another user" in done.err
-    assert "no store at stat7.db (from default)" in done.err
+    assert "no store at stat7.db; make one with `stat7 init`, or correct its URL (the default store)" in done.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the current folder can't be deleted there")
@@ -135,7 +135,7 @@ def test_doctor_and_stats_say_first_where_and_from_where(
         "store_from": "STAT7_STORE",
         "files_from": "beside the store",
     }
-    assert run("stats").lines[0].startswith("repository store\tsqlite:")
+    assert run("stats").lines[0].startswith("store\tsqlite:")
 
 
 def test_places_are_shown_without_credentials() -> None:

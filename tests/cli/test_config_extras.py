@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 
@@ -47,11 +48,26 @@ def test_init_writes_them_and_commands_use_them(run: Run, tmp_path: Path) -> Non
     assert counts["repository"]["cache"] == "redis://***@127.0.0.1:1/0"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="files have no such permissions there")
+def test_settings_that_may_hold_a_password_are_for_their_owner_alone(run: Run, tmp_path: Path) -> None:
+    done = run("init", "--cache", NOBODY)
+    assert (tmp_path / "stat7.toml").stat().st_mode & 0o777 == 0o600
+    assert "only you can read it" in done.text
+    assert "hush" not in done.text
+    before = os.umask(0o022)
+    try:
+        done = run("init", "--force", "--cache", "redis://localhost")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "stat7.toml").stat().st_mode & 0o777 == 0o644
+    assert "only you" not in done.text
+
+
 def test_a_replica_that_is_not_there_is_refused(run: Run) -> None:
     run("init")
     done = run("stats", "--store", "sqlite:stat7.db", "--replica", "sqlite:none.db")
     assert done.code == USAGE
-    assert "correct --replica" in done.err
+    assert "the replica: there is no store at none.db" in done.err
 
 
 def test_a_damaged_document_is_mended_by_a_command(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click import unstyle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,28 @@ def test_find_keeps_every_coordinate_readable_on_eighty_columns(run: Run, monkey
     assert header.split() == ["address", "id", "realm", "lineage", "horizon", "resonance", "velocity", "density"]
     assert len(line) <= 80
     assert all(word in line for word in ("narrative", "12", "emergence", "-0.1235", "town"))
+
+
+def test_what_doctor_says_goes_on_below_its_beginning_on_a_terminal(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / ("x" * 90)
+    assert run("init", "--store", f"sqlite:{store}", "--files", "memory:").code == 0
+    one_line_each = run("doctor").lines
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = [unstyle(line) for line in run("doctor").lines]
+    assert len(lines) > len(one_line_each)
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in lines), lines
+    assert {line[:6].strip() for line in lines} == {"", "ok", "warn"}
+
+
+def test_stats_names_what_it_counts_in_few_words(run: Run) -> None:
+    run("put", "-", stdin=as_json())
+    names = [line.split("\t")[0] for line in run("stats").lines]
+    assert names[:4] == ["store", "files", "store from", "files from"]
+    assert "realms narrative" in names
+    assert not {"sampled", "kinds store", "realms and horizons estimated from"} & set(names)
 
 
 def test_columns_wrap_or_are_cut_as_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -252,5 +252,14 @@ def test_the_repository_s_own_files_are_left_out_behind_links_too(tmp_path: Path
         assert set(skipped(found)) == {"database", "files"}
 
 
+def test_settings_that_may_hold_passwords_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        (folder / "stat7.toml").write_text('store = "postgresql://ada:secret@host/db"')
+    assert skipped(seen(tmp_path)) == dict.fromkeys(
+        ["below/stat7.toml", "stat7.toml"], "stat7's settings, which may hold passwords"
+    )
+
+
 def test_a_repository_in_memory_has_no_files_of_its_own() -> None:
     assert own_paths(memory_repository()) == frozenset()

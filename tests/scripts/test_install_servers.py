@@ -98,3 +98,9 @@ def test_it_runs_on_a_python_with_nothing_installed(checkout: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "postgres" in done.stdout
+
+
+def test_a_command_that_hangs_is_given_up_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install_servers, "LONGEST", 0.2)
+    with pytest.raises(install_servers.CannotInstall, match="was ended after"):
+        install_servers.run([sys.executable, "-c", "import time; time.sleep(60)"])

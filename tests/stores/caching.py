@@ -6,7 +6,7 @@ import redis
 
 from stat7.registry import open_cache
 from stat7.stores.base import Store
-from stat7.stores.cached import MARK, CachedStore, renew
+from stat7.stores.cached import CachedStore, generations, renew
 from stat7.stores.redis.cache import RedisCache
 
 LEASE = 0.15
@@ -18,7 +18,7 @@ def cached(inner: Store, url: str) -> CachedStore:
 
     Unless the URL has options, its limit is long enough for a machine that is busy with other things.
     """
-    if MARK not in inner.marks():
+    if not generations(inner):
         renew(inner, 0.0)
     return CachedStore(inner, open_cache(url if "?" in url else f"{url}?timeout=2"), lease_seconds=LEASE)
 

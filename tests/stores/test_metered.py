@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "find": (Query(), None, 1),
     "explain": (Query(),),
     "scan": (None, 1),
+    "scan_notices": (None, 1),
     "named_files": ([],),
     "withdraw": ([notice("a" * 64)],),
     "check": (None, 1),

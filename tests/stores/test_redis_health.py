@@ -77,13 +77,13 @@ def test_hits_and_poison_are_told(redis_server: Redis, redis_url: str) -> None:
     client = Client(Server("127.0.0.1", redis_server.port))
     with redis.Redis.from_url(redis_url) as driver:
         driver.config_resetstat()
-        assert diagnose(client, Counts())[2].text.startswith("no hits yet of all keys asked for")
+        assert diagnose(client, Counts())[2].text.startswith("nothing asked for, ")
         driver.config_resetstat()
         driver.set("a", "b")
         driver.mget("a", "a", "a", "none")
     check = diagnose(client, Counts(hits=1, misses=1))[2]
     assert check.status == "ok"
-    assert re.fullmatch(r"\d+\.\d% hits of all keys asked for, 0 evicted; 50.0% hits here", check.text)
+    assert re.fullmatch(r"\d+\.\d% of the keys asked for were there, 0 evicted; of ours 50\.0%", check.text)
     check = diagnose(client, Counts(hits=1, poisoned=2))[2]
     assert check.status == "warn"
     assert "2 entries did not hash to their address" in check.text

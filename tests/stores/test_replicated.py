@@ -117,7 +117,7 @@ def test_a_replica_that_is_damaged_too_mends_nothing() -> None:
         Repository(store, MemoryFiles()).get(record.address)
 
 
-def test_what_the_replica_has_withdrawn_is_withdrawn_here() -> None:
+def test_what_the_replica_has_withdrawn_is_not_given_out_and_nothing_is_withdrawn_by_reading() -> None:
     record = sample()
     store, inner, replica = pair([record])
     replica.withdraw([notice(record.address, "case 7")])
@@ -126,7 +126,8 @@ def test_what_the_replica_has_withdrawn_is_withdrawn_here() -> None:
     with pytest.raises(Gone) as gone:
         Repository(store, MemoryFiles()).get(record.address)
     assert gone.value.notice.case == "case 7"
-    assert isinstance(inner.get([record.address])[record.address], Notice)
+    assert isinstance(inner.get([record.address])[record.address], bytes)
+    assert store.repaired == 0
 
 
 def test_what_is_withdrawn_here_does_not_come_back() -> None:

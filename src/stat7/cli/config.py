@@ -13,7 +13,7 @@ import click
 
 from stat7.cli.output import note, plain
 from stat7.errors import ConfigError
-from stat7.registry import DEFAULT_STORE, PAIR, anchored, files_beside, local_path, redact, split_pair
+from stat7.registry import DEFAULT_STORE, PAIR, anchored, files_beside, redact, split_pair
 
 if TYPE_CHECKING:
     from stat7.repository import Repository
@@ -71,25 +71,32 @@ def repository_options(function: Function) -> Function:
     return store(files(function))
 
 
-def open_repository(store: str | None, files: str | None, *, create: bool = False) -> Repository:
-    """The repository that a command works on. Unless `create`, a local store that doesn't exist is a ConfigError."""
-    return open_places(find_places(store, files), find_extras(store), create=create)
+def open_repository(store: str | None, files: str | None, *, make: bool = False) -> Repository:
+    """The repository that a command works on. Unless `make`, a store that isn't there is a ConfigError."""
+    return open_places(find_places(store, files), find_extras(store), make=make)
 
 
-def open_pair(text: str, *, create: bool = False) -> Repository:
+def open_pair(text: str, *, make: bool = False) -> Repository:
     """A repository from `STORE` or `STORE,FILES`; without FILES they are the ones beside the store."""
-    return open_places(Places(*split_pair(text), "", ""), create=create)
+    return open_places(Places(*split_pair(text), "", ""), make=make)
 
 
-def open_places(places: Places, extras: Extras = NO_EXTRAS, *, create: bool = False) -> Repository:
-    """Open a repository. Unless `create`, a local store that doesn't exist is a ConfigError."""
+def open_places(places: Places, extras: Extras = NO_EXTRAS, *, make: bool = False) -> Repository:
+    """Open a repository. Unless `make`, a store that isn't there is a ConfigError."""
     from stat7.opening import open as open_urls
 
-    path = local_path(places.store)
-    if not create and path is not None and not path.exists():
-        origin = f" (from {places.store_from})" if places.store_from else ""
-        raise ConfigError(f"there is no store at {path}{origin}; make one with `stat7 init`, or name it with --store")
-    return open_urls(places.store, files=places.files, cache=extras.cache or None, replica=extras.replica or None)
+    cache, replica = extras.cache or None, extras.replica or None
+    try:
+        return open_urls(places.store, files=places.files, cache=cache, replica=replica, make=make)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_origin(places)}") from None
+
+
+def _origin(places: Places) -> str:
+    """Where to look if a store that nobody named on the command line can't be used."""
+    if places.store_from in ("", "--store"):
+        return ""
+    return f" ({'the default store' if places.store_from == 'default' else f'store from {places.store_from}'})"
 
 
 def find_places(store: str | None, files: str | None) -> Places:

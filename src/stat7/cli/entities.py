@@ -32,7 +32,7 @@ def put(document: Path, attachments: tuple[Path, ...], as_json: bool, store: str
     data = read_document(document)
     from stat7.repository import to_record
 
-    with open_repository(store, files, create=True) as repo:
+    with open_repository(store, files, make=True) as repo:
         if attachments:
             from stat7.importers.attach import attach
 

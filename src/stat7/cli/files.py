@@ -34,7 +34,7 @@ def put(paths: tuple[Path, ...], as_json: bool, store: str | None, files: str | 
     for path in paths:
         if str(path) != "-" and not path.is_file():
             raise click.UsageError(f"{plain(str(path))} is not a file")
-    with open_repository(store, files, create=True) as repo:
+    with open_repository(store, files, make=True) as repo:
         for path in paths:
             stored = repo.put_file(sys.stdin.buffer if str(path) == "-" else path)
             if as_json:

@@ -169,7 +169,7 @@ def _run(source: Source, update: bool, as_json: bool, store: str | None, files: 
         elif shown == PROBLEMS_SHOWN + 1:
             note("… further problems are counted, not shown")
 
-    with open_repository(store, files, create=True) as repo, progress() as report:
+    with open_repository(store, files, make=True) as repo, progress() as report:
         summary = run(repo, source(repo), update=update, on_problem=on_problem, report=report)
     counts = summary.as_dict()
     if as_json:

@@ -52,6 +52,18 @@ def print_document(document: bytes) -> None:
         sys.stdout.buffer.write(document + b"\n")
 
 
+def indented(text: str, columns: int) -> str:
+    """A line that stands behind `columns` others: on a terminal it goes on below its own beginning."""
+    if not sys.stdout.isatty():
+        return text
+    import shutil
+    from textwrap import wrap
+
+    width = max(shutil.get_terminal_size().columns - columns, 20)
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * columns}".join(lines)
+
+
 def note(text: str) -> None:
     """A line for people, on standard error, so that standard output stays clean for programs."""
     click.echo(text, err=True)

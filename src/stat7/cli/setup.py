@@ -33,14 +33,19 @@ def init(force: bool, store: str | None, files: str | None) -> None:
     store = store or DEFAULT_STORE
     files = files or files_beside(store)
     extras = chosen_extras()
-    with new_file(Path(FILE_NAME), force=force) as target:
+    settings = {"store": store, "files": files, **extras._asdict()}
+    secret = any(redact(url) != url for url in settings.values())
+    with new_file(Path(FILE_NAME), force=force, private=secret) as target:
         with open_urls(store, files=files, cache=extras.cache or None, replica=extras.replica or None) as repo:
             count = repo.store.count()
+            # A bucket that isn't there is better heard of now.
+            repo.files.scan(None, 1)
         text = "# Where stat7 keeps things; relative paths start at this file's folder.\n"
-        settings = {"store": store, "files": files, **extras._asdict()}
         text += "".join(f"{name} = {to_json(url)}\n" for name, url in settings.items() if url)
         target.write(text.encode())
     click.echo(f"wrote {FILE_NAME}: entities in {redact(store)} ({count:,} there), files in {redact(files)}")
+    if secret:
+        click.echo(f"{FILE_NAME} may hold a password: only you can read it; keep it out of archives and repositories")
     click.echo("next: stat7 import files FOLDER, stat7 put DOCUMENT, or stat7 doctor")
 
 

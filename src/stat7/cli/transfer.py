@@ -90,10 +90,16 @@ def copy(source: str, target: str, verify: bool, as_json: bool) -> None:
       stat7 copy sqlite:a.db,file:a-files sqlite:b.db,file:b-files
     """
     from stat7.operations.copy import copy as copy_all
+    from stat7.registry import redact
 
-    with open_pair(source) as origin, open_pair(target, create=True) as destination, progress() as report:
+    with open_pair(source) as origin, open_pair(target, make=True) as destination, progress() as report:
         result = copy_all(
-            origin, destination, verify=verify, on_problem=lambda problem: note(plain(str(problem))), report=report
+            origin,
+            destination,
+            verify=verify,
+            name=redact(source),
+            on_problem=lambda problem: note(plain(str(problem))),
+            report=report,
         )
     summary = result.as_dict()
     if as_json:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stat7.cli.app import BAD_INPUT, CORRUPT
 from stat7.cli.config import find_extras, find_places, open_pair, open_places, open_repository, repository_options
-from stat7.cli.output import note, plain, print_json, print_table, progress
+from stat7.cli.output import indented, note, plain, print_json, print_table, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stat7.files.base import StoredFile
     from stat7.record import Notice
     from stat7.stores.base import Finding
@@ -191,10 +193,16 @@ def stats(as_json: bool, store: str | None, files: str | None) -> None:
     if as_json:
         print_json(counts)
         return
-    rows = (
-        (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value) for name, value in _flat(counts)
-    )
-    print_table(("what", "value"), rows, right=frozenset({"value"}))
+    print_table(("what", "value"), _rows(counts), right=("value",), wrapped=("value",))
+
+
+def _rows(counts: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """What people want to know of it: where it is says what kinds of stores it is in."""
+    shown = {name: value for name, value in counts.items() if name not in ("repository", "kinds", "sampled")}
+    for name, value in [*counts["repository"].items(), *_flat(shown)]:
+        yield name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value
+    if counts["sampled"] < counts["entities"]:
+        yield "realms and horizons estimated from", f"{counts['sampled']:,}"
 
 
 def _flat(counts: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
@@ -230,7 +238,7 @@ def doctor(as_json: bool, store: str | None, files: str | None) -> None:
             print_json(asdict(check))
         else:
             status = click.style(f"{check.status:4}", fg=colours[check.status])
-            click.echo(f"{status}  {check.name}: {plain(check.text)}")
+            click.echo(f"{status}  {indented(f'{check.name}: {plain(check.text)}', 6)}")
     if any(check.status == "fail" for check in checks):
         note("stat7: at least one check failed")
         click.get_current_context().exit(BAD_INPUT)

@@ -16,11 +16,11 @@ from stat7.fsync import fsync_file, fsync_folder
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, force: bool, private: bool = False) -> Iterator[BinaryIO]:
     """What the block writes appears at `path`, and on the disk, when the block ends without an error.
 
     What bears the name already is replaced only by `force`, else a usage error; a folder never is. A pipe or device is
-    written to as it stands. Raises OSError that names `path`.
+    written to as it stands. A `private` file can be read by its owner alone. Raises OSError that names `path`.
     """
     if path.is_dir():
         raise click.UsageError(f"{plain(str(path))} is a folder; name a file in it")
@@ -32,7 +32,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
             return
         _must_be_free(path, force)
         # Made by this call or not at all: nothing is followed or written over.
-        with temporary.open("xb") as target:
+        with open(temporary, "xb", opener=_open_private if private else None) as target:
             yield target
             target.flush()
             fsync_file(target.fileno())
@@ -46,6 +46,10 @@ def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _must_be_free(path: Path, force: bool) -> None:

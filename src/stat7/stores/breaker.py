@@ -19,11 +19,6 @@ class Breaker:
         self._failed = 0
         self._shut_until = 0.0
 
-    @property
-    def open(self) -> bool:
-        """Whether callers are turned away at the moment."""
-        return self._failed >= self._most and self._clock() < self._shut_until
-
     def allows(self) -> bool:
         """Whether to try now. While it is open one caller in `seconds` is let through."""
         if self._failed < self._most:

@@ -3,16 +3,19 @@
 The notice in the store is the truth; a hit in the cache doesn't ask the store. So a withdrawal must reach the cache
 before it is acknowledged:
 
-1. The store keeps a mark: the tokens of the latest generations of the cache, the newest first. Entries are kept under
-   the newest, which every reader looks up at most one lease (a second) ago; if it can't, it leaves the cache alone.
+1. The store keeps a mark for each generation of the cache: its token, and its number, one more than that of all
+   generations that its beginner saw. Entries are kept under the newest, which every reader looks up at most one lease
+   (a second) ago; if it can't, it leaves the cache alone.
 2. A withdrawal blocks its addresses in the cache, erases them in the store, and blocks them again, since a reader may
    have stored one in between if the first time failed. Redis has then confirmed that they are gone, and nobody who
    read them from the store before can put them back (stores/redis/cache.py).
 3. If Redis doesn't confirm, the store gets a new generation: all that is cached becomes unreachable. The withdrawal
-   waits one lease before it returns, by when every reader has noticed.
+   waits one lease before it returns, by when every reader has noticed, and the marks of older generations can go.
 
-So whoever reads after a withdrawal was acknowledged gets the notice. What this can't see is a withdrawal by a process
-that knows nothing of the cache: `CachedElsewhere` guards the stores that are opened without one, and entries expire.
+So whoever reads after a withdrawal was acknowledged gets the notice. Each mark is only ever set by the one that begins
+its generation, and to the same value however often that is tried: generations that begin at the same time don't undo
+each other, and a withdrawal blocks in all of them. Whoever opens a store without a cache can't know who caches it, now
+or later: `CachedElsewhere` begins a new generation after each of its withdrawals, if there is any.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -30,15 +34,11 @@ from stat7.record import Notice
 from stat7.stores.base import Store
 from stat7.stores.wrapping import StoreWrapper
 
-MARK: Final = "cache"
-"""The mark that holds the generations' tokens; users of a cached store don't see it."""
+MARK: Final = "cache:"
+"""How the names of the marks of generations begin, before the token; users of a cached store don't see them."""
 
 LEASE_SECONDS: Final = 1.0
 """How long a reader may go on with the generation that it found."""
-
-_MOST_GENERATIONS: Final = 8
-"""Generations that a withdrawal blocks in: readers may be one lease behind."""
-
 
 Documents: TypeAlias = Mapping[Address, bytes]
 
@@ -80,42 +80,33 @@ class Cache(Protocol):
         ...
 
 
-class _Fenced(StoreWrapper):
-    """A store whose withdrawals reach the cache."""
+class CachedElsewhere(StoreWrapper):
+    """A store that other processes may read through a cache: its withdrawals reach them."""
 
     def __init__(self, inner: Store, lease_seconds: float = LEASE_SECONDS) -> None:
         super().__init__(inner)
         self._lease_seconds = lease_seconds
 
     def withdraw(self, notices: Sequence[Notice]) -> None:
-        """See EntityStore.withdraw. If the cache can't be told, it takes a second longer."""
+        """See EntityStore.withdraw. If there is a cache that can't be told, it takes a second longer."""
         self._erase([notice.address for notice in notices], lambda: self.inner.withdraw(notices))
 
     def discard(self, addresses: Sequence[Address]) -> None:
-        """See EntityStore.discard. If the cache can't be told, it takes a second longer."""
+        """See EntityStore.discard. If there is a cache that can't be told, it takes a second longer."""
         self._erase(addresses, lambda: self.inner.discard(addresses))
 
     def marks(self) -> dict[str, str]:
         """See HeadStore.marks; without the cache's own."""
-        return {name: value for name, value in self.inner.marks().items() if name != MARK}
+        return {name: value for name, value in self.inner.marks().items() if not name.startswith(MARK)}
 
     def _erase(self, addresses: Sequence[Address], erase: Callable[[], None]) -> None:
-        cached = [address for address in addresses if is_address(address)]
-        self._block(_tokens(self.inner), cached)
         erase()
-        if not self._block(_tokens(self.inner), cached):
+        # Who caches from now on reads what is left.
+        if generations(self.inner):
             renew(self.inner, self._lease_seconds)
 
-    def _block(self, generations: Sequence[bytes], addresses: Sequence[Address]) -> bool:
-        """Keep these out of every generation; True if that is certain, or there is none."""
-        return not (generations and addresses)
 
-
-class CachedElsewhere(_Fenced):
-    """A store that some other process reads through a cache: after each withdrawal a new generation begins."""
-
-
-class CachedStore(_Fenced):
+class CachedStore(CachedElsewhere):
     """A `Store` whose documents are kept in a cache as they are read; all else is as in `inner`.
 
     A document from the cache was hashed. One from the store is returned as it is, and kept only if it hashes to its
@@ -161,12 +152,12 @@ class CachedStore(_Fenced):
         """
         token: bytes | None = None
         try:
-            known = _tokens(self.inner)
+            known = generations(self.inner)
             if known:
-                token = known[0]
+                token = max(known).token
             else:
-                # Another process may do the same now: whose token stays is seen when the lease is over.
-                self.inner.set_mark(MARK, os.urandom(16).hex())
+                # Another process may do the same now: whose is the newest is seen when the lease is over.
+                _begin(self.inner, 1)
         except Unavailable:
             raise
         except Stat7Error:
@@ -174,8 +165,32 @@ class CachedStore(_Fenced):
         self._leased = (token, now + self._lease_seconds)
         return token
 
-    def _block(self, generations: Sequence[bytes], addresses: Sequence[Address]) -> bool:
-        return super()._block(generations, addresses) or self.cache.block(generations, addresses)
+    def _erase(self, addresses: Sequence[Address], erase: Callable[[], None]) -> None:
+        cached = [address for address in addresses if is_address(address)]
+        self._block(cached)
+        erase()
+        if not self._block(cached):
+            renew(self.inner, self._lease_seconds)
+
+    def _block(self, addresses: Sequence[Address]) -> bool:
+        """Keep these out of every generation; True if that is certain."""
+        return self.cache.block([generation.token for generation in generations(self.inner)], addresses)
+
+
+class Generation(NamedTuple):
+    """A generation of the cache. The newest is the greatest of all."""
+
+    number: int
+    token: bytes
+
+
+def generations(store: Store) -> list[Generation]:
+    """Those that readers may still use, in no order; none if nobody ever read this store through a cache."""
+    return [
+        Generation(int(value), name.removeprefix(MARK).encode())
+        for name, value in store.marks().items()
+        if name.startswith(MARK) and value.isdecimal()
+    ]
 
 
 def renew(store: Store, lease_seconds: float = LEASE_SECONDS) -> None:
@@ -184,20 +199,22 @@ def renew(store: Store, lease_seconds: float = LEASE_SECONDS) -> None:
     Raises what the store raises: then what was withdrawn may still be read from the cache until it expires, and the
     withdrawal must be repeated.
     """
-    tokens = [os.urandom(16).hex(), *(token.decode() for token in _tokens(store))]
-    store.set_mark(MARK, " ".join(tokens[:_MOST_GENERATIONS]))
+    older = generations(store)
+    _begin(store, max((generation.number for generation in older), default=0) + 1)
     # A reader's lease began before it looked, so none that began before the mark was set is longer than this. The
     # clocks of two machines don't tick quite alike.
     time.sleep(lease_seconds * 1.01)
+    with suppress(Stat7Error):  # they only make later withdrawals dearer
+        for generation in older:
+            store.set_mark(_mark(generation.token), None)
 
 
-def is_cached(store: Store) -> bool:
-    """Whether some process reads, or read, this store through a cache."""
-    return MARK in store.marks()
+def _begin(store: Store, number: int) -> None:
+    store.set_mark(_mark(os.urandom(16).hex().encode()), str(number))
 
 
-def _tokens(store: Store) -> list[bytes]:
-    return [token.encode() for token in store.marks().get(MARK, "").split()]
+def _mark(token: bytes) -> str:
+    return MARK + token.decode()
 
 
 def _sound(found: dict[Address, bytes | Notice]) -> dict[Address, bytes]:

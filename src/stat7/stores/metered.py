@@ -26,6 +26,7 @@ class MeteredStore(StoreWrapper):
         self._find = metrics.operation("store", "find")
         self._explain = metrics.operation("store", "explain")
         self._scan = metrics.operation("store", "scan")
+        self._scan_notices = metrics.operation("store", "scan_notices")
         self._named_files = metrics.operation("store", "named_files")
         self._withdraw = metrics.operation("store", "withdraw")
         self._check = metrics.operation("store", "check")
@@ -68,6 +69,10 @@ class MeteredStore(StoreWrapper):
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
         """See EntityStore.scan."""
         return self._scan.call(self.inner.scan, cursor, limit)
+
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See EntityStore.scan_notices."""
+        return self._scan_notices.call(self.inner.scan_notices, cursor, limit)
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """See EntityStore.named_files."""

@@ -1,8 +1,9 @@
 """A store that mends itself from another copy as it is read.
 
 A document whose bytes don't hash to their address, or that the store says it can't read, is taken from the replica,
-hashed, written back and returned. What is simply not there is not fetched: nothing says that it was ever here. What is
-withdrawn, here or there, stays withdrawn. The replica is only read, and only opened when it is needed.
+hashed, written back and returned. What is simply not there is not fetched: nothing says that it was ever here. Where
+the replica has a notice, that is returned, but not kept: to withdraw is more than to read, and whoever caches this
+store must hear of it (`verify --repair-from` sees to both). The replica is only read, and only opened when needed.
 
 `scan` and `check` give what is really there, so that `verify` finds the damage that nobody has read yet.
 """
@@ -12,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from threading import Lock
 
 from stat7.address import Address
 from stat7.contracts import Check
 from stat7.errors import Corrupt, InvalidEntity, Stat7Error
+from stat7.lazy import Lazy
 from stat7.record import Notice, Record, read_canonical
 from stat7.stores.base import Store
 from stat7.stores.wrapping import StoreWrapper
@@ -33,9 +34,7 @@ class ReplicatedStore(StoreWrapper):
     def __init__(self, inner: Store, open_replica: Callable[[], Store]) -> None:
         super().__init__(inner)
         self.repaired = 0
-        self._open_replica = open_replica
-        self._replica: Store | None = None
-        self._lock = Lock()
+        self._replica = Lazy(open_replica)
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
         """See EntityStore.get."""
@@ -53,9 +52,7 @@ class ReplicatedStore(StoreWrapper):
     def close(self) -> None:
         """Close the store and, if it was opened, the replica."""
         self.inner.close()
-        with self._lock:
-            if self._replica is not None:
-                self._replica.close()
+        self._replica.close()
 
     def _get_each(self, addresses: Sequence[Address], error: Corrupt) -> Held:
         """One after the other, since one of them can't even be read; `error` is raised if that can't be mended."""
@@ -79,11 +76,9 @@ class ReplicatedStore(StoreWrapper):
         records = [record for record in map(_record, good.values()) if record is not None]
         # What can't be written back, to a full disk say, is good to read all the same.
         with suppress(Stat7Error):
-            self.inner.withdraw([item for item in good.values() if isinstance(item, Notice)])
-        with suppress(Stat7Error):
             self.inner.replace(records)
             self.repaired += len(records)
-        # As it is here now: it may have been withdrawn meanwhile, or with another notice.
+        # As it is here now: it may have been withdrawn meanwhile.
         return good | self._now(good)
 
     def _now(self, addresses: Iterable[Address]) -> Held:
@@ -97,7 +92,7 @@ class ReplicatedStore(StoreWrapper):
         """The good documents and the notices that the replica has of these; nothing if it can't be asked."""
         good: Held = {}
         with suppress(Stat7Error):
-            replica = self._opened()
+            replica = self._replica.opened()
             try:
                 good = replica.get(addresses)
             except Corrupt:
@@ -106,15 +101,9 @@ class ReplicatedStore(StoreWrapper):
                         good |= replica.get((address,))
         return {address: item for address, item in good.items() if _sound(address, item)}
 
-    def _opened(self) -> Store:
-        with self._lock:
-            if self._replica is None:
-                self._replica = self._open_replica()
-            return self._replica
-
     def _check_replica(self) -> Check:
         try:
-            replica = self._opened()
+            replica = self._replica.opened()
             replica.marks()
         except Stat7Error as error:
             return Check("replica", "fail", f"what is damaged can't be mended: {error}")

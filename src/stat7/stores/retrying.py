@@ -2,10 +2,10 @@
 
 | method | tried again | because |
 |---|---|---|
-| get, has, find, explain, scan, named_files, check, count, heads, scan_heads, marks | yes | they only read |
+| get, has, find, explain, scan, scan_notices, named_files, check, count, heads, scan_heads, marks | yes | they read |
 | put, replace | yes | documents are stored once, whoever stores them |
 | withdraw | yes | the first notice wins |
-| set_mark | yes | a mark is set by the one job that it belongs to |
+| set_mark | yes | a mark is set by the one job that it belongs to, that of a cache's generation by its beginner |
 | moves of heads, in put and swap_heads | yes | a move is only made from the head that it expects |
 | discard | no | somebody may have stored the document again meanwhile: that must not be undone |
 | compact, diagnose, disk_bytes, close | no | long, or about the store as it is now |
@@ -69,6 +69,10 @@ class RetryingStore(StoreWrapper):
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
         """See EntityStore.scan."""
         return self._again(lambda: self.inner.scan(cursor, limit))
+
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See EntityStore.scan_notices."""
+        return self._again(lambda: self.inner.scan_notices(cursor, limit))
 
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """See EntityStore.named_files."""

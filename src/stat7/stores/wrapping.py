@@ -61,6 +61,10 @@ class StoreWrapper:
         """See EntityStore.scan."""
         return self.inner.scan(cursor, limit)
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See EntityStore.scan_notices."""
+        return self.inner.scan_notices(cursor, limit)
+
     def named_files(self, sha256s: Sequence[str]) -> set[str]:
         """See EntityStore.named_files."""
         return self.inner.named_files(sha256s)

@@ -20,12 +20,10 @@ from typing import Any, Final
 
 from stat7.address import Address, is_address
 from stat7.contracts import Check
-from stat7.errors import Stat7Error
 from stat7.record import Notice
 from stat7.stores.breaker import Breaker
 from stat7.stores.cached import Documents, Look
 from stat7.stores.redis.connection import Client, Command
-from stat7.stores.redis.errors import translated
 from stat7.stores.redis.server import Server
 
 TOMBSTONE: Final = b"\x00withdrawn"
@@ -63,8 +61,6 @@ class Counts:
     hits: int = 0
     misses: int = 0
     poisoned: int = 0
-    skipped: int = 0
-    failures: int = 0
 
 
 class RedisCache:
@@ -72,7 +68,7 @@ class RedisCache:
 
     `ttl`: seconds after which an entry is forgotten. `timeout`: most seconds that one round trip of a read may take,
     connecting included; there are three at most. `largest`: documents of more bytes are not kept. After three failures
-    in a row it is left alone for two seconds. `counts` says what it did, `trouble` what went wrong last.
+    in a row it is left alone for two seconds. `counts` says what it did.
     """
 
     def __init__(self, server: Server, *, ttl: float = 3600, timeout: float = 0.1, largest: float = 65_536) -> None:
@@ -81,7 +77,6 @@ class RedisCache:
         self.timeout = timeout
         self.largest = int(largest)
         self.counts = Counts()
-        self.trouble: Stat7Error | None = None
         self._client = Client(server)
         self._breaker = Breaker(_FAILURES, _PAUSE_SECONDS)
 
@@ -148,13 +143,12 @@ class RedisCache:
 
         answers = self._try(build)
         if answers is None:
-            self.counts.skipped += len(addresses)
             return Look({}, list(addresses), [], b"")
         try:
             fence, *values = answers[0]
             look = self._sort(addresses, values, fence)
-        except (TypeError, ValueError) as error:
-            self._failed(error)
+        except (TypeError, ValueError):
+            self._breaker.failed()
             return Look({}, list(addresses), [], b"")
         if look.missing and not look.fence:
             return look._replace(fence=self._plant(generation))
@@ -216,8 +210,8 @@ class RedisCache:
 
         try:
             return self._client.exchange(build, _PATIENCE) == [1]
-        except Exception as error:
-            self._failed(error)
+        except Exception:
+            self._breaker.failed()
             return False
 
     def _try(self, build: Callable[[bytes], list[Command]]) -> list[Any] | None:
@@ -226,17 +220,12 @@ class RedisCache:
             return None
         try:
             answers = self._client.exchange(build, self.timeout)
-        except Exception as error:
+        except Exception:
             # Whatever it is, redis-py's own or what bytes from a stranger made of it: a read doesn't fail by it.
-            self._failed(error)
+            self._breaker.failed()
             return None
         self._breaker.succeeded()
         return answers
-
-    def _failed(self, error: Exception) -> None:
-        self.counts.failures += 1
-        self.trouble = translated(error, self.server.place)
-        self._breaker.failed()
 
 
 def _prefix(generation: bytes, run_id: bytes) -> bytes:

@@ -63,9 +63,10 @@ def _memory(known: Mapping[str, str]) -> Check:
 def _hits(known: Mapping[str, str], counts: Counts) -> Check:
     """By the server's own count, which includes whatever else it is used for, and by ours where there is one."""
     hits, misses = (_number(known, f"keyspace_{name}") for name in ("hits", "misses"))
-    text = f"{_rate(hits, misses)} of all keys asked for, {known.get('evicted_keys', '?')} evicted"
+    found = f"{hits / (hits + misses):.1%} of the keys asked for were there" if hits + misses else "nothing asked for"
+    text = f"{found}, {known.get('evicted_keys', '?')} evicted"
     if counts.hits + counts.misses:
-        text += f"; {_rate(counts.hits, counts.misses)} here"
+        text += f"; of ours {counts.hits / (counts.hits + counts.misses):.1%}"
     if counts.poisoned:
         text += f"; {counts.poisoned:,} entries did not hash to their address: find out who else writes to it"
         return Check("cache hits", "warn", text)
@@ -75,7 +76,3 @@ def _hits(known: Mapping[str, str], counts: Counts) -> Check:
 def _number(known: Mapping[str, str], name: str) -> int:
     text = known.get(name, "")
     return int(text) if text.isdecimal() else 0
-
-
-def _rate(hits: int, misses: int) -> str:
-    return f"{hits / (hits + misses):.1%} hits" if hits + misses else "no hits yet"
