@@ -165,7 +165,7 @@ def _read_batches(transfer: Transfer, taker: DigestTaker, progress: Progress) ->
             if isinstance(read, Record):
                 records.append(read)
                 size += len(document)
-                entities.append((address, [(entry.sha256, entry.size) for entry in read.files]))
+                entities.append((address, [(entry.sha256, entry.size) for entry in read.files] if read.files else ()))
             else:
                 existed += 1
                 entities.append((address, named_files(address, document)))
