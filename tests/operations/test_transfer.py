@@ -13,7 +13,7 @@ from stat7.operations.verify import verify
 from stat7.record import Notice
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove
-from stat7.testing.samples import chain, forge, sample
+from stat7.testing.samples import chain, forge, sample, samples
 from tests.operations.copying import fill, run
 from tests.repositories import (
     DAY_MS,
@@ -75,6 +75,18 @@ def test_bytes_that_hash_right_but_are_no_canonical_entity_do_not_arrive(
     _, problems = run(source, target)
     assert [problem[:2] for problem in problems] == [("document", digest(spaced))]
     assert target.store.count() == 0
+
+
+def test_bytes_that_hash_right_but_are_no_entity_are_reported_where_both_have_them(
+    source: Repository, target: Repository
+) -> None:
+    nonsense = b'{"files":[1]}'
+    for repo in (source, target):
+        repo.store.put([forge(sample("x")._replace(document=nonsense), digest(nonsense))])
+    put_new(source, samples(3))
+    result, problems = run(source, target, verify=True)
+    assert {problem[:2] for problem in problems} == {("document", digest(nonsense))}
+    assert result.documents_new == 3
 
 
 def test_damaged_files_are_left_out_with_the_documents_that_name_them(pair: tuple[Repository, Repository]) -> None:

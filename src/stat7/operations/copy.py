@@ -15,7 +15,7 @@ from stat7.address import Address
 from stat7.contracts import Page
 from stat7.errors import Corrupt
 from stat7.files.base import StoredFile
-from stat7.operations.digest import DigestTaker, Named, digest, named_files
+from stat7.operations.digest import DigestTaker, Named, digest
 from stat7.operations.pipeline import pipelined
 from stat7.operations.resuming import Progress
 from stat7.operations.transfer import CopyProblem as CopyProblem
@@ -161,14 +161,13 @@ def _read_batches(transfer: Transfer, taker: DigestTaker, progress: Progress) ->
             read = read_source(address, document, trusted=address in there)
             if isinstance(read, CopyProblem):
                 damaged.append(read)
-                continue
-            if isinstance(read, Record):
+            elif isinstance(read, Record):
                 records.append(read)
                 size += len(document)
                 entities.append((address, [(entry.sha256, entry.size) for entry in read.files] if read.files else ()))
             else:
                 existed += 1
-                entities.append((address, named_files(address, document)))
+                entities.append((address, read))
         entities += [(address, None) for address, held in page.items if isinstance(held, Notice)]
         taker.entities(entities)
         if len(records) + limit > most or size > BATCH_BYTES or page.cursor is None:

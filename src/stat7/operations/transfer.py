@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from stat7.address import Address
 from stat7.errors import Corrupt, Gone, InvalidEntity, NotFound, Stat7Error
 from stat7.files.base import StoredFile
-from stat7.operations.digest import Digests
+from stat7.operations.digest import Digests, Named, named_files
 from stat7.operations.pipeline import pipelined
 from stat7.putting import look_at_files, naming_lost_files
 from stat7.record import Notice, Record, read_canonical
@@ -237,13 +237,16 @@ class Transfer:
         self.count(notices_existed=existed, notices_new=len(notices) - existed)
 
 
-def read_source(address: Address, document: bytes, *, trusted: bool = False) -> Record | CopyProblem | None:
+def read_source(address: Address, document: bytes, *, trusted: bool = False) -> Record | CopyProblem | Named:
     """A document as it came from the source: its record, or what is wrong with it.
 
-    `trusted`: the target has it already, so that only its hash is looked at; None if that is right.
+    `trusted`: the target has it already, so that only its hash is looked at; then the files that it names.
     """
-    if trusted and hashlib.sha256(document).hexdigest() == address:
-        return None
+    try:
+        if trusted and hashlib.sha256(document).hexdigest() == address:
+            return named_files(address, document)
+    except Corrupt as error:
+        return CopyProblem("document", address, f"damaged at the source and at the destination ({error.found})")
     try:
         record = read_canonical(document)
     except InvalidEntity as error:
