@@ -62,13 +62,14 @@ wheel: setup ## build the wheel into dist/
 smoke: wheel ## install that wheel in an empty environment, away from the source, and use it
 	@$(PY) scripts/smoke_wheel.py dist
 
-lock: setup ## write requirements/*.txt anew from pyproject.toml and requirements/*.in (ARGS=--upgrade for newer versions)
+lock: setup ## write requirements/ anew from pyproject.toml, requirements/*.in and */pom.xml (ARGS=--upgrade for newer versions)
 	@$(PIP) install --require-hashes -r requirements/lock.txt
 	@$(COMPILE) --python-version 3.11 $(EXTRAS) --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 --constraint requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 	@$(COMPILE) --python-version 3.11 requirements/lock.in -o requirements/lock.txt
 	@$(COMPILE) --python-version 3.12 --no-deps requirements/demo.in -o requirements/demo.txt
 	@$(COMPILE) --python-version 3.11 --no-deps requirements/go.in -o requirements/go.txt
+	@$(PY) scripts/install_servers.py --lock
 
 clean: ## remove what was built and cached (not .venv)
 	@rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output

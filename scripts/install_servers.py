@@ -1,8 +1,9 @@
 """Installs the servers that tests and benchmarks start: `make servers`, or `make servers SERVERS="postgres redis"`.
 
 postgres and redis come through apt-get, which starts none of them as a service here; s3 (versitygw) and gcs
-(fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come through npm. What is
-there already is left as it is. Versions are pinned in src/stat7/testing/servers/programs.py and requirements/.
+(fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come through npm, cassandra
+and dynamodb (DynamoDB Local) through Maven. What is there already is left as it is. Versions are pinned in
+src/stat7/testing/servers/programs.py and requirements/. `--lock` writes the locks of Maven's jars anew.
 
 Runs on any Python from 3.11 with nothing installed.
 """
@@ -50,6 +51,8 @@ else:
 GO_NEEDED = (1, 26)
 """The oldest Go that builds both programs (their go.mod says so)."""
 NODE_NEEDED = 18
+MAVEN = ROOT / "requirements" / "maven"
+"""A project of Maven with a module for each server in Java."""
 
 LONGEST = 1800
 """Seconds after which a command that fetches or builds something is given up."""
@@ -167,6 +170,86 @@ def azure() -> None:
         folder.rename(target)
 
 
+def cassandra() -> None:
+    """Cassandra's jars."""
+    jars("cassandra")
+
+
+def dynamodb() -> None:
+    """The jars of DynamoDB Local."""
+    jars("dynamodb")
+
+
+def jars(module: str) -> None:
+    """The jars of a server in Java, checked against the lock, into a folder that appears when they are complete."""
+    target = programs.jar_folder(module)
+    # What is here already may lack only a Java.
+    java_and_maven(maven_too=not target.is_dir())
+    if target.is_dir():
+        return
+    with folder_beside(target) as folder:
+        fetch_jars(module, folder)
+        check_jars(folder, lock_of(module).read_text("utf-8"))
+        folder.chmod(0o755)
+        folder.rename(target)
+
+
+def fetch_jars(module: str, folder: Path) -> None:
+    """Copy a module's jars and native libraries into a folder, through Maven as this machine has it set up."""
+    say(f"mvn dependency:copy-dependencies of {module}")
+    with tempfile.TemporaryDirectory() as project:
+        # A copy, for Maven may write beside its project files.
+        shutil.copytree(MAVEN, project, dirs_exist_ok=True)
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+        maven = shutil.which("mvn") or "mvn"
+        run([maven, "--batch-mode", "--quiet", "--strict-checksums", "--projects", module, *goal], folder=Path(project))
+
+
+def java_and_maven(*, maven_too: bool) -> None:
+    """A Java that runs the servers, and Maven, where they are missing."""
+    wanted = [] if programs.java() else ["default-jre-headless"]
+    if maven_too and shutil.which("mvn") is None:
+        wanted.append("maven")
+    if wanted:
+        apt(*wanted)
+    if programs.java() is None:
+        releases = " or ".join(map(str, programs.JAVAS))
+        raise CannotInstall(f"Java {releases} is needed: install it, or set JAVA_HOME to one")
+
+
+def lock_of(module: str) -> Path:
+    """The file with the SHA-256 and the name of every jar of a module."""
+    return MAVEN / module / "jars.sha256"
+
+
+def hashes(folder: Path) -> str:
+    """A line for each file of a folder, "hex digest, two spaces, name", sorted by name."""
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+
+
+def check_jars(folder: Path, locked: str) -> None:
+    """CannotInstall, naming the files, unless the folder has exactly what the lock says."""
+    differing = set(hashes(folder).splitlines()) ^ set(locked.splitlines())
+    if differing:
+        names = sorted({line.partition("  ")[2] for line in differing})
+        raise CannotInstall(f"other than their lock says, or missing, or not in it: {', '.join(names)}")
+
+
+def lock() -> int:
+    """Write the locks of all modules anew from what Maven fetches; the exit code."""
+    try:
+        java_and_maven(maven_too=True)
+        for module in ("cassandra", "dynamodb"):
+            with tempfile.TemporaryDirectory() as folder:
+                fetch_jars(module, Path(folder))
+                lock_of(module).write_text(hashes(Path(folder)), "utf-8")
+    except CannotInstall as failure:
+        print(f"servers: {failure}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
 def node() -> None:
     """Node.js with npm, where it is missing or too old to use."""
     if shutil.which("node") is None or shutil.which("npm") is None:
@@ -260,6 +343,8 @@ INSTALLERS: dict[str, Callable[[], None]] = {
     "s3": s3,
     "gcs": gcs,
     "azure": azure,
+    "cassandra": cassandra,
+    "dynamodb": dynamodb,
 }
 """What installs each, by the names that STAT7_TEST_REQUIRE knows."""
 
@@ -286,7 +371,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Install the servers named, all by default; the exit code is 1 if any could not be."""
     parser = argparse.ArgumentParser(description="Install the servers that tests and benchmarks start.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(INSTALLERS)} (default: all)")
-    names = parser.parse_args(arguments).names or list(INSTALLERS)
+    parser.add_argument("--lock", action="store_true", help="write the locks of Maven's jars anew, install no server")
+    chosen = parser.parse_args(arguments)
+    if chosen.lock:
+        return lock()
+    names = chosen.names or list(INSTALLERS)
     unknown = sorted(set(names) - set(INSTALLERS))
     if unknown:
         parser.error(f"no such server: {', '.join(unknown)}; there are {', '.join(INSTALLERS)}")

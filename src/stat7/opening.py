@@ -3,7 +3,7 @@
     metrics     outermost: what callers wait for, whoever keeps them waiting
     cache       before the replica: what it holds was hashed, so nothing behind it need be asked or mended
     replica     before retrying: only what the store is sure of is damage
-    retrying    where the backend's configuration says `retries`: servers have their moments
+    retrying    where the backend's configuration says `retries`: servers have their moments; of shards each has its own
     backend
 
 A store that other processes can open is guarded where no cache is named: they may have one (stores/cached.py). Files

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 from stat7.address import Address, is_address
 from stat7.contracts import Page
 from stat7.entity import Entity
-from stat7.errors import Gone, InvalidEntity, InvalidQuery, NotFound
+from stat7.errors import Gone, InvalidEntity, InvalidQuery, NotFound, Unsupported
 from stat7.files.base import FileStore, Source, StoredFile
 from stat7.paging import DOCUMENTS, NAMES
 from stat7.putting import PutResult as PutResult
@@ -158,7 +158,7 @@ class Repository:
         head = self.store.heads((_checked_id(id),)).get(id)
         held = None if head is None else self.store.get((head,)).get(head)
         named = read_stored(head, held).adjacency if head is not None and isinstance(held, bytes) else []
-        incoming = self._matches(Query(adjacent_to=id))
+        incoming = self._matches(Query(adjacent_to=id), None, False)
         first = next(incoming, None)
         if head is None and first is None:
             raise NotFound(id)
@@ -166,10 +166,13 @@ class Repository:
 
     # Finding
 
-    def find(self, query: Query, limit: int | None = None) -> Iterator[Entity]:
-        """Every entity that matches, once; each is hashed and checked against the query again before it's returned."""
+    def find(self, query: Query, limit: int | None = None, *, allow_scan: bool = False) -> Iterator[Entity]:
+        """Every entity that matches, once; each is hashed and checked against the query again before it's returned.
+
+        Raises Unsupported where the store would have to read a whole cluster, unless `allow_scan`.
+        """
         found = 0
-        for matches in self._pages(query, limit, DOCUMENTS):
+        for matches in self._pages(query, limit, DOCUMENTS, allow_scan):
             held = self.store.get([match.address for match in matches])
             for match in matches:
                 document = held.get(match.address)
@@ -181,15 +184,19 @@ class Repository:
                         if found == limit:
                             return
 
-    def find_addresses(self, query: Query, limit: int | None = None) -> Iterator[Address]:
-        """The addresses of what matches, without reading the documents."""
-        for found, match in enumerate(self._matches(query, limit), 1):
+    def find_addresses(self, query: Query, limit: int | None = None, *, allow_scan: bool = False) -> Iterator[Address]:
+        """The addresses of what matches, without reading the documents; else as `find`."""
+        for found, match in enumerate(self._matches(query, limit, allow_scan), 1):
             yield match.address
             if found == limit:
                 return
 
-    def find_page(self, query: Query, cursor: str | None = None, limit: int = 100) -> Page[Match]:
+    def find_page(
+        self, query: Query, cursor: str | None = None, limit: int = 100, *, allow_scan: bool = False
+    ) -> Page[Match]:
         """One page of matches. Pages may be short or empty; only a missing cursor means that nothing follows."""
+        if self.store.capabilities.refuses_scans and not allow_scan:
+            self._refuse_scan(query)
         page = self.store.find(query, cursor, limit)
         if query.versions == "all" or not page.items:
             return page
@@ -290,18 +297,24 @@ class Repository:
             if match.id not in listed:
                 yield Neighbour(match.id, match.address, outgoing=False, incoming=True)
 
-    def _matches(self, query: Query, limit: int | None = None) -> Iterator[Match]:
-        for matches in self._pages(query, limit, NAMES):
+    def _refuse_scan(self, query: Query) -> None:
+        plan = self.store.explain(query)
+        if not plan.indexed:
+            remedy = "give what an index serves (`stat7 explain` tells), or allow it: --allow-scan, allow_scan=True"
+            raise Unsupported(f"this find reads the whole store ({plan.detail})", remedy)
+
+    def _matches(self, query: Query, limit: int | None, allow_scan: bool) -> Iterator[Match]:
+        for matches in self._pages(query, limit, NAMES, allow_scan):
             yield from matches
 
-    def _pages(self, query: Query, limit: int | None, most: int) -> Iterator[list[Match]]:
+    def _pages(self, query: Query, limit: int | None, most: int, allow_scan: bool) -> Iterator[list[Match]]:
         """Pages of matches until there are no more; the caller stops at its limit, which only sizes the pages here."""
         if limit is not None and limit < 1:
             return
         cursor: str | None = None
         size = most if limit is None else min(limit, most)
         while True:
-            page = self.find_page(query, cursor, size)
+            page = self.find_page(query, cursor, size, allow_scan=allow_scan)
             yield page.items
             cursor = page.cursor
             if cursor is None:

@@ -91,6 +91,56 @@ def test_every_locked_npm_package_is_checked_against_its_hash(checkout: Path) ->
     assert [name for name, entry in packages.items() if name and "integrity" not in entry] == []
 
 
+@pytest.mark.parametrize(("module", "artifact"), [("cassandra", "cassandra-all"), ("dynamodb", "DynamoDBLocal")])
+def test_the_versions_of_mavens_jars_are_the_locked_ones(checkout: Path, module: str, artifact: str) -> None:
+    folder = checkout / "requirements" / "maven" / module
+    version = {"cassandra": programs.CASSANDRA, "dynamodb": programs.DYNAMODB}[module]
+    project = (folder / "pom.xml").read_text("utf-8")
+    assert f"<artifactId>{artifact}</artifactId>\n      <version>{version}</version>" in project
+    names = [line.split("  ")[1] for line in (folder / "jars.sha256").read_text("utf-8").splitlines()]
+    assert f"{artifact}-{version}.jar" in names
+    assert len(names) > 50
+
+
+def test_jars_other_than_locked_are_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a.jar", "b.jar"):
+        (tmp_path / name).write_text(name, "utf-8")
+    locked = install_servers.hashes(tmp_path)
+    assert [line.partition("  ")[2] for line in locked.splitlines()] == ["a.jar", "b.jar"]
+    install_servers.check_jars(tmp_path, locked)
+    (tmp_path / "a.jar").write_text("spoiled", "utf-8")
+    with pytest.raises(install_servers.CannotInstall, match=r"not in it: a\.jar$"):
+        install_servers.check_jars(tmp_path, locked)
+    (tmp_path / "a.jar").unlink()
+    (tmp_path / "c.jar").touch()
+    with pytest.raises(install_servers.CannotInstall, match=r"not in it: a\.jar, c\.jar$"):
+        install_servers.check_jars(tmp_path, locked)
+
+
+def test_jars_other_than_locked_are_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(module: str, folder: Path) -> None:
+        (folder / f"cassandra-all-{programs.CASSANDRA}.jar").touch()
+
+    monkeypatch.setattr(install_servers, "java_and_maven", lambda maven_too: None)
+    monkeypatch.setattr(install_servers, "fetch_jars", fetch)
+    assert install_servers.main(["cassandra"]) == 1
+    assert "other than their lock says" in capsys.readouterr().err
+    assert list(programs.cache().iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_written_is_told_and_left_as_it_was(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = (checkout / "requirements" / "maven" / "cassandra" / "jars.sha256").read_bytes()
+    monkeypatch.setattr(programs, "java", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install_servers.main(["--lock"]) == 1
+    assert "install default-jre-headless and maven with your system's package manager" in capsys.readouterr().err
+    assert (checkout / "requirements" / "maven" / "cassandra" / "jars.sha256").read_bytes() == before
+
+
 def test_it_runs_on_a_python_with_nothing_installed(checkout: Path) -> None:
     script = checkout / "scripts" / "install_servers.py"
     done = subprocess.run(

@@ -19,6 +19,8 @@ from stat7.testing.servers import (
     PROGRAMS,
     AzureServer,
     Bucket,
+    Cassandra,
+    DynamoDB,
     FaultProxy,
     GcsServer,
     PostgreSQL,
@@ -30,7 +32,7 @@ from stat7.testing.servers import (
 from stat7.testing.servers.objects import demand, request
 from tests.testing.test_servers_base import gone
 
-KINDS: list[type[Server]] = [PostgreSQL, Redis, S3Server, GcsServer, AzureServer]
+KINDS: list[type[Server]] = [PostgreSQL, Redis, S3Server, GcsServer, AzureServer, DynamoDB]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
@@ -62,7 +64,8 @@ def test_each_comes_back_on_its_port_after_a_kill_and_a_restart(kind: type[Serve
 
 
 def test_every_program_can_be_asked_for_by_its_name() -> None:
-    assert {kind.program.name: kind.program for kind in KINDS} == PROGRAMS
+    programs = [*(kind.program for kind in KINDS), Cassandra.program]
+    assert {program.name: program for program in programs} == PROGRAMS
 
 
 def test_postgres_keeps_what_was_committed_when_it_is_killed(start_server: Callable[[PostgreSQL], PostgreSQL]) -> None:
@@ -330,3 +333,46 @@ def test_programs_are_sought_where_the_environment_says(monkeypatch: pytest.Monk
     monkeypatch.delenv("STAT7_SERVERS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert programs.cache() == tmp_path / "stat7" / "servers"
+
+
+def fake_java(home: Path, version: str) -> Path:
+    """What looks like a Java of that version, its program returned."""
+    program = home / "bin" / ("java.exe" if os.name == "nt" else "java")
+    program.parent.mkdir(parents=True)
+    program.touch()
+    (home / "release").write_text(f'IMPLEMENTOR="nobody"\nJAVA_VERSION="{version}"\n', "utf-8")
+    return program.resolve()
+
+
+def test_a_java_is_taken_only_if_it_is_of_a_release_the_servers_run_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from stat7.testing.servers import programs
+
+    new, old = fake_java(tmp_path / "new", "17.0.15"), fake_java(tmp_path / "old", "11.0.2")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "new"))
+    assert programs.java() == new
+    assert programs.java_release(new)[0] == 17
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
+    assert programs.java() != old
+    assert programs.java_release(tmp_path / "bin" / "java") == (0, "")
+
+
+def test_jars_are_of_no_use_without_a_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from stat7.testing.servers import jvm, programs
+
+    monkeypatch.setenv("STAT7_SERVERS", str(tmp_path))
+    jar = programs.jar_folder("dynamodb") / f"DynamoDBLocal-{programs.DYNAMODB}.jar"
+    jar.parent.mkdir()
+    jar.touch()
+    monkeypatch.setattr(programs, "java", lambda: tmp_path / "java")
+    assert DynamoDB.program.path() == jar
+    assert Cassandra.program.find() is None
+    assert "-Djava.security.manager=allow" not in jvm.opened()
+    fake_java(tmp_path, "21.0.1")
+    monkeypatch.setattr(programs, "java", lambda: tmp_path / "bin" / "java")
+    assert "-Djava.security.manager=allow" in jvm.opened()
+    monkeypatch.setattr(programs, "java", lambda: None)
+    assert DynamoDB.program.find() is None
+    with pytest.raises(ServerFailed, match="Java 17 or 21 is not on this machine"):
+        jvm.java()

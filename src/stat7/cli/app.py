@@ -78,6 +78,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "gc": ("upkeep", "gc", "Delete files that no document names."),
     "stats": ("upkeep", "stats", "Count what is stored."),
     "doctor": ("upkeep", "doctor", "Check that this deployment is durable, indexed and reachable."),
+    "admin": ("admin", "admin_group", "Set up servers: make one store of several."),
     "stress": ("stress", "stress", "Measure how far this machine or deployment goes."),
     "completion": ("setup", "completion", "Print the script that teaches your shell to complete stat7."),
 }

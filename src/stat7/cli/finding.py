@@ -92,12 +92,14 @@ def build_query(locator: str | None, parts: dict[str, str | None]) -> Query:
 )
 @click.option("--json", "as_json", is_flag=True, help="One canonical document a line.")
 @click.option("--addresses", is_flag=True, help="One address a line.")
+@click.option("--allow-scan", is_flag=True, help="Read a whole cluster if no index serves the query.")
 @repository_options
 def find(
     locator: str | None,
     limit: int | None,
     as_json: bool,
     addresses: bool,
+    allow_scan: bool,
     store: str | None,
     files: str | None,
     **parts: str | None,
@@ -118,13 +120,13 @@ def find(
     query = build_query(locator, parts)
     with open_repository(store, files) as repo:
         if addresses:
-            for address in repo.find_addresses(query, limit):
+            for address in repo.find_addresses(query, limit, allow_scan=allow_scan):
                 click.echo(address)
         elif as_json:
-            for entity in repo.find(query, limit):
+            for entity in repo.find(query, limit, allow_scan=allow_scan):
                 print_document(entity.canonical)
         else:
-            _print_entities(repo.find(query, limit), limit)
+            _print_entities(repo.find(query, limit, allow_scan=allow_scan), limit)
 
 
 def _print_entities(entities: Iterator[Entity], limit: int | None) -> None:

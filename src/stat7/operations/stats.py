@@ -23,12 +23,14 @@ def stats(repo: Repository) -> dict[str, Any]:
     `sampled` is the number of documents behind the figures of `realms` and `horizons`; where it is less than `entities`
     they are estimates: a scan goes by hashes, so what comes first is a random sample.
     """
-    entities = repo.store.count()
+    shards: dict[str, int] = getattr(repo.store, "shard_counts", dict)()
+    entities = sum(shards.values()) if shards else repo.store.count()
     realms, horizons = _sample(repo)
     sampled = sum(realms.values())
     scale = max(entities, sampled) / sampled if sampled else 0.0
     return {
         "entities": entities,
+        **({"shards": shards} if shards else {}),
         "heads": sum(len(page.items) for page in walk(repo.store.scan_heads, NAMES)),
         "files": _files(repo),
         "disk_bytes": {"store": _disk_bytes(repo.store), "files": _disk_bytes(repo.files)},

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from stat7.errors import ConfigError
 from stat7.registry.caches import CacheConfig, RedisConfig
+from stat7.registry.cassandra import CassandraConfig
+from stat7.registry.dynamodb import DynamoDBConfig
 from stat7.registry.files import (
     AzureConfig,
     FilesConfig,
@@ -23,6 +25,7 @@ from stat7.registry.files import (
     MemoryFilesConfig,
     S3Config,
 )
+from stat7.registry.shards import ShardsConfig
 from stat7.registry.stores import MemoryConfig, PostgreSQLConfig, SQLiteConfig, StoreConfig
 from stat7.registry.urls import Config, escaped, path_in, read_options, redact, split
 
@@ -58,6 +61,9 @@ STORES: Final[Mapping[str, type[StoreConfig]]] = {
     "sqlite": SQLiteConfig,
     "postgresql": PostgreSQLConfig,
     "postgres": PostgreSQLConfig,
+    "cassandra": CassandraConfig,
+    "dynamodb": DynamoDBConfig,
+    "shards": ShardsConfig,
 }
 """The stores of entities, by scheme."""
 
@@ -73,8 +79,8 @@ FILES: Final[Mapping[str, type[FilesConfig]]] = {
 CACHES: Final[Mapping[str, type[CacheConfig]]] = {"redis": RedisConfig, "rediss": RedisConfig}
 """The caches of documents, by scheme."""
 
-PAIR: Final = r",(?=[a-z][a-z0-9+]*:)"
-"""What stands between the two URLs of `STORE,FILES`."""
+PAIR: Final = r",(?=[a-z][a-z0-9+]*:)(?!(?!(?:file|memory|s3|az|gs):)[a-z0-9+]*:[0-9]{1,5}(?:[/?,]|$))"
+"""What stands between the two URLs of `STORE,FILES`; not between the hosts of one, of which the last names a port."""
 
 DEFAULT_STORE: Final = "sqlite:stat7.db"
 """Where entities are kept if nobody says otherwise; its files are where `files_beside` says."""
@@ -82,7 +88,8 @@ DEFAULT_STORE: Final = "sqlite:stat7.db"
 _PATH_SCHEMES: Final = {"sqlite": SQLiteConfig.example, "file": LocalFilesConfig.example}
 _EXTRAS: Final = {
     "postgresql": "postgres", "postgres": "postgres", "s3": "s3", "az": "azure", "gs": "gcs", "redis": "redis",
-    "rediss": "redis",
+    "rediss": "redis", "shards": "postgres", "dynamodb": "dynamodb",
+    "cassandra": "cassandra",
 }  # fmt: skip
 
 
@@ -127,14 +134,12 @@ def split_pair(text: str) -> tuple[str, str]:
 
 def local_path(url: str) -> Path | None:
     """The path at which a `sqlite:` or `file:` URL keeps its data; None for other schemes. Raises ConfigError."""
-    location = split(url, "sqlite:library.db or file:library-files")
-    example = _PATH_SCHEMES.get(location.scheme)
-    return None if example is None else path_in(location, example)
+    return _path_of(url, _PATH_SCHEMES)
 
 
 def anchored(url: str, folder: Path) -> str:
     """The URL with a relative path made relative to `folder`; all others as they are. Raises ConfigError."""
-    path = local_path(url)
+    path = _path_of(url, {**_PATH_SCHEMES, "shards": ShardsConfig.example})
     if path is None or path.is_absolute():
         return url
     scheme, (_, mark, options) = url.partition(":")[0], url.partition("?")
@@ -154,6 +159,12 @@ def files_beside(store: str) -> str:
         reason = "it doesn't say where its files are; name them too: --files URL, or STORE,FILES, or files= in Python"
         raise ConfigError(f"{redact(store)}: {reason}")
     return f"file:{escaped(path.parent / (path.name.removesuffix('.db') + '-files'))}"
+
+
+def _path_of(url: str, examples: Mapping[str, str]) -> Path | None:
+    location = split(url, "sqlite:library.db or file:library-files")
+    example = examples.get(location.scheme)
+    return None if example is None else path_in(location, example)
 
 
 def _opened(url: str, open_it: Callable[[], Opened]) -> Opened:

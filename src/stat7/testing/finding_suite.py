@@ -43,7 +43,7 @@ class FindingSuite(RepositoryBase):
         for query in random_queries(seed=8, count=40, records=originals):
             matching = (record for record in originals if query.matches(record))
             expected = sorted(r.address for r in matching if query.versions == "all" or r.address in current)
-            assert sorted(entity.address for entity in repo.find(query)) == expected, query
+            assert sorted(entity.address for entity in repo.find(query, allow_scan=True)) == expected, query
             some += bool(expected)
         assert some > 20, "too few of these queries find anything"
 
@@ -76,7 +76,7 @@ class FindingSuite(RepositoryBase):
         cursor: str | None = None
         lengths = []
         while True:
-            page = repo.find_page(EVERYTHING, cursor, 5)
+            page = repo.find_page(EVERYTHING, cursor, 5, allow_scan=True)
             items += page.items
             lengths.append(len(page.items))
             cursor = page.cursor
@@ -88,20 +88,20 @@ class FindingSuite(RepositoryBase):
 
     def test_a_cursor_of_another_query_is_refused(self, repo: Repository) -> None:
         put_new(repo, samples(20))
-        cursor = repo.find_page(EVERYTHING, None, 5).cursor
+        cursor = repo.find_page(EVERYTHING, None, 5, allow_scan=True).cursor
         assert cursor is not None
-        assert repo.find_page(EVERYTHING, cursor, 5).items
+        assert repo.find_page(EVERYTHING, cursor, 5, allow_scan=True).items
         for query in (ALL_VERSIONS, Query(realm="data")):
             with pytest.raises(InvalidQuery, match="cursor"):
-                repo.find_page(query, cursor, 5)
+                repo.find_page(query, cursor, 5, allow_scan=True)
         with pytest.raises(InvalidQuery, match="cursor"):
-            repo.find_page(EVERYTHING, "nonsense", 5)
+            repo.find_page(EVERYTHING, "nonsense", 5, allow_scan=True)
 
     def test_what_is_stored_throughout_comes_once_while_others_write(self, repo: Repository) -> None:
         steady = samples(300, "steady")
         put_new(repo, steady)
         seen = []
-        for number, entity in enumerate(repo.find(ALL_VERSIONS)):
+        for number, entity in enumerate(repo.find(ALL_VERSIONS, allow_scan=True)):
             seen.append(entity.address)
             if number % 50 == 0:
                 put_new(repo, samples(20, f"new {number}"))
@@ -117,11 +117,11 @@ class FindingSuite(RepositoryBase):
                 return Page([Match(record.address, record.id) for record in (wrong, right, lost)], None)
 
         stale = with_store(repo, Stale(repo.store))
-        assert [entity.id for entity in stale.find(Query(realm="data", versions="all"))] == ["x"]
+        assert [entity.id for entity in stale.find(Query(realm="data", versions="all"), allow_scan=True)] == ["x"]
 
     def test_find_never_returns_a_damaged_document(self, repo: Repository) -> None:
         record = sample("x")
         repo.put(record)
         self.damage(repo.store, record.address, record.document.replace(b'"sample"', b'"simple"'))
         with pytest.raises(Corrupt):
-            list(repo.find(ALL_VERSIONS))
+            list(repo.find(ALL_VERSIONS, allow_scan=True))

@@ -5,17 +5,22 @@
 | postgres_url | postgres_server | the URL of an empty database; new_postgres_url() gives more of them |
 | redis_url | redis_server | the URL of a Redis without keys |
 | s3_bucket, gcs_bucket, azure_bucket | s3_server, gcs_server, azure_server | a Bucket without objects |
+| cassandra | the same | a Cassandra of one node; `keyspace()` gives names of keyspaces |
+| cassandra_cluster | | a Cassandra of three nodes that a module's tests may stop and kill |
+| dynamodb | dynamodb_server | a DynamoDB without tables |
 | start_server(server) | | starts a server of the test's own, to be set otherwise or to be killed |
 | fault_proxy(server) | | a FaultProxy before a server |
 
 Without the program a test is skipped, and the reason says how to install it; if STAT7_TEST_REQUIRE (a comma list:
-postgres,redis,s3,gcs,azure) names it, the test fails instead. Each process of pytest-xdist has servers of its own.
+postgres,redis,s3,gcs,azure,cassandra,dynamodb) names it, the test fails instead. Each process of pytest-xdist has
+servers of its own.
 The marker `server` is on all tests that use any of them (save fault_proxy alone): `pytest -m "not server"`.
 What servers printed during a test that failed is shown in its report, and their log files are kept.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -26,6 +31,8 @@ from stat7.testing.required import need, need_driver
 from stat7.testing.servers import (
     AzureServer,
     Bucket,
+    Cassandra,
+    DynamoDB,
     FaultProxy,
     GcsServer,
     PostgreSQL,
@@ -39,8 +46,11 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 _running: dict[Server, int] = {}
 """The servers of this process, and how long the log of each was when the current test began."""
 _STARTING = frozenset(
-    ("postgres_server", "redis_server", "s3_server", "gcs_server", "azure_server", "start_server")
-)  # fmt: skip
+    (
+        *("postgres_server", "redis_server", "s3_server", "gcs_server", "azure_server", "dynamodb_server"),
+        *("cassandra", "cassandra_cluster", "start_server", "start_cassandra"),
+    )
+)
 _TAIL = 40
 """Lines of a log that a report shows at most."""
 
@@ -150,6 +160,62 @@ def azure_bucket(azure_server: AzureServer) -> Iterator[Bucket]:
     bucket = azure_server.start().bucket()
     yield bucket
     azure_server.remove(bucket)
+
+
+@contextmanager
+def started_cassandra(cluster: Cassandra) -> Iterator[Cassandra]:
+    """The same as `started` for the nodes of a Cassandra, each with its own log."""
+    need(cluster.program.name)
+    _running.update(dict.fromkeys(cluster.nodes, 0))
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+        for node in cluster.nodes:
+            del _running[node]
+
+
+@pytest.fixture(scope="session")
+def cassandra() -> Iterator[Cassandra]:
+    """A Cassandra of one node for the whole run; don't kill it, `start_cassandra(Cassandra())` is for that."""
+    with started_cassandra(Cassandra()) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def _three_nodes() -> Iterator[Cassandra]:
+    need("cassandra")
+    if sys.platform != "linux":
+        pytest.skip("several nodes need the loopback network of Linux, of which every address is there")
+    with started_cassandra(Cassandra(nodes=3)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cassandra_cluster(_three_nodes: Cassandra) -> Cassandra:
+    """A Cassandra of three nodes, all running, for the tests of a module, which may stop and kill nodes."""
+    return _three_nodes.start()
+
+
+@pytest.fixture
+def start_cassandra() -> Iterator[Callable[[Cassandra], Cassandra]]:
+    """Starts a Cassandra for this test alone, as in `start_cassandra(Cassandra(nodes=3))`; stops it afterwards."""
+    with ExitStack() as clusters:
+        yield lambda cluster: clusters.enter_context(started_cassandra(cluster))
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[DynamoDB]:
+    """A DynamoDB server for the whole run; don't kill it, `start_server(DynamoDB())` is for that."""
+    with started(DynamoDB()) as server:
+        yield server
+
+
+@pytest.fixture
+def dynamodb(dynamodb_server: DynamoDB) -> DynamoDB:
+    """A DynamoDB without tables. There is one for all, so a test can have no second."""
+    dynamodb_server.start().drop_tables()
+    return dynamodb_server
 
 
 @pytest.fixture

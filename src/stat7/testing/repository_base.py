@@ -48,8 +48,8 @@ class RepositoryBase:
     def found(self, repo: Repository, query: Query, limit: int | None = None) -> list[Address]:
         """The addresses of what `find` gives, sorted; `find_addresses` must give the same."""
         self.settle(repo.store)
-        entities = [entity.address for entity in repo.find(query, limit)]
-        assert entities == list(repo.find_addresses(query, limit))
+        entities = [entity.address for entity in repo.find(query, limit, allow_scan=True)]
+        assert entities == list(repo.find_addresses(query, limit, allow_scan=True))
         return sorted(entities)
 
     def neighbours(self, repo: Repository, id: str) -> list[Neighbour]:

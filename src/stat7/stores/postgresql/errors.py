@@ -81,11 +81,21 @@ def _failed(where: str, message: str) -> Stat7Error:
     return Unavailable(f"PostgreSQL at {where} could not finish ({message}); try again, and see the server's log")
 
 
+def _misplaced(where: str, message: str) -> Stat7Error:
+    if "_range" not in message:
+        return _unfit(where, message)
+    advice = "use the set's map as the store: shards:FILE; nothing was written"
+    return ConfigError(
+        f"{where} is one shard of several and takes only what its shard map gives it ({message}); {advice}"
+    )
+
+
 def _misused(where: str, message: str) -> Stat7Error:
     return ConfigError(f"PostgreSQL at {where} refused a statement ({message}); update stat7, or report it as a bug")
 
 
 STATES: Final[dict[str, Translation]] = {
+    "23514": _misplaced,  # check_violation
     "25006": _read_only,  # read_only_sql_transaction
     "28000": _unauthenticated,
     "28P01": _unauthenticated,

@@ -11,6 +11,7 @@ from stat7.address import Address
 from stat7.errors import InvalidQuery
 from stat7.stores.base import HeadMove, Page
 from stat7.stores.postgresql.rows import Digests, Texts, storable
+from stat7.stores.postgresql.session import Session, Statement
 
 _READ: Final = "SELECT id, address FROM heads WHERE id = ANY(%s)"
 _BARRED: Final = "SELECT address FROM notices WHERE address = ANY(%s)"
@@ -25,6 +26,12 @@ _LOCKED: Final = """
 _SWAP: Final = f"""{_LOCKED}
     UPDATE heads SET address = held.new FROM held WHERE heads.id = held.id RETURNING heads.id"""
 _REMOVE: Final = f"{_LOCKED} DELETE FROM heads USING held WHERE heads.id = held.id RETURNING heads.id"
+_MAKE_ONE: Final = Statement(
+    b"stat7_head_make", "INSERT INTO heads VALUES($1, $2) ON CONFLICT (id) DO NOTHING RETURNING true", (25, 17)
+)
+_SWAP_ONE: Final = Statement(
+    b"stat7_head_swap", "UPDATE heads SET address = $2 WHERE id = $1 AND address = $3 RETURNING true", (25, 17, 17)
+)
 _WALK: Final = "SELECT id, address FROM heads WHERE id > %s ORDER BY id LIMIT %s"
 _SET: Final = "INSERT INTO marks VALUES(%s, %s) ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"
 _CURSOR: Final = "heads."
@@ -55,6 +62,15 @@ def move_heads(
     none = [move.id for move in allowed if move.expected is None and move.new is None]
     made |= set(none) - read_heads(connection, none).keys() if none else set()
     return [move.new not in barred and move.id in made for move in moves]
+
+
+def move_one(session: Session, move: HeadMove) -> bool:
+    """Try one move to an address, in one round trip and a transaction of its own; whether it was made."""
+    assert move.new is not None
+    values = [move.id.encode("utf-8"), bytes.fromhex(move.new)]
+    if move.expected is None:
+        return session.run(_MAKE_ONE, values).ntuples == 1
+    return session.run(_SWAP_ONE, [*values, bytes.fromhex(move.expected)]).ntuples == 1
 
 
 def walk_heads(connection: Connection, cursor: str | None, limit: int) -> Page[tuple[str, Address]]:

@@ -8,6 +8,8 @@ links     a column of entities: a key of 64 bits for each neighbour and file, se
 cov       covering index over the coordinates, for narrow queries
 heads, notices, marks
 about     the version of this schema
+
+A shard of several has one more CHECK on entities and one on heads, see `restrict`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
+from stat7.address import Address
 from stat7.errors import ConfigError, Unavailable
 from stat7.record import Notice, notice_digest
 from stat7.stores.postgresql.rows import Digests
@@ -93,6 +96,15 @@ _DROP_KEY: Final = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
 _LOCK: Final = 0x73746174
 """First half of the advisory lock under which a schema is made or upgraded; the other is the hash of its name."""
 
+_RANGES: Final = {
+    "entities": ("entities_range", "address"),
+    "heads": ("heads_range", "sha256(convert_to(id, 'UTF8'))"),
+}
+"""By table: the name of the CHECK on the range of a shard, and what lies in that range."""
+_RANGED: Final = """
+    SELECT count(*) FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.connamespace
+    WHERE n.nspname = %s AND c.conname = ANY(%s) AND c.contype = 'c' AND c.convalidated"""
+
 _OURS: Final = {"entities", "heads", "notices", "marks", "about"}
 _TABLES_THERE: Final = """
     SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -136,6 +148,35 @@ def prepare(connection: psycopg.Connection, schema: str, where: str) -> None:
     except LockNotAvailable:
         text = f"others make, upgrade or use the schema {schema} at {where}, waited {LOCK_SECONDS} s"
         raise Unavailable(f"{text}; try again when they are done") from None
+
+
+def restrict(connection: psycopg.Connection, where: str, low: Address | None, high: Address | None) -> None:
+    """Let the server refuse addresses, and heads by the SHA-256 of their ids, that aren't in [low, high); None is open.
+
+    Raises ConfigError if anything is stored, psycopg's errors otherwise.
+    """
+    with connection.transaction():
+        connection.execute("LOCK TABLE entities, heads IN ACCESS EXCLUSIVE MODE")
+        if connection.execute("SELECT 1 FROM entities UNION ALL SELECT 1 FROM heads LIMIT 1").fetchone() is not None:
+            raise ConfigError(f"{where} holds data already, which may belong elsewhere; name an empty schema")
+        for table, (name, value) in _RANGES.items():
+            bounds = [
+                _literal(f"{value} {relation} ") + sql.Literal(bytes.fromhex(end))
+                for relation, end in ((">=", low), ("<", high))
+                if end is not None
+            ]
+            names = {"table": sql.Identifier(table), "name": sql.Identifier(name)}
+            connection.execute(_literal(_DROP_KEY).format(**names))
+            if bounds:
+                check = _literal("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({bounds})")
+                connection.execute(check.format(bounds=sql.SQL(" AND ").join(bounds), **names))
+
+
+def is_restricted(connection: psycopg.Connection, schema: str) -> bool:
+    """Whether the server refuses what isn't in the range of a shard."""
+    names = [name for name, _ in _RANGES.values()]
+    row = connection.execute(_RANGED, (schema, names)).fetchone()
+    return row is not None and row[0] == len(names)
 
 
 def missing_indexes(connection: psycopg.Connection, schema: str) -> list[str]:

@@ -7,6 +7,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -164,8 +165,14 @@ class PostgreSQLStore:
         not made, and whoever asked reads the head again.
         """
 
+        if len(moves) == 1 and moves[0].new is not None:
+            return [self._run(heads.move_one, moves[0])]
+
+        # Moves of one kind are one statement, which is a transaction by itself.
+        alike = len({(move.expected is None, move.new is None) for move in moves}) == 1
+
         def swap(session: Session) -> list[bool]:
-            with session.connection.transaction():
+            with nullcontext() if alike else session.connection.transaction():
                 return heads.move_heads(session.connection, moves, guarded=False)
 
         return self._run(swap) if moves else []
@@ -192,6 +199,16 @@ class PostgreSQLStore:
         before = self.disk_bytes()
         self._run(lambda session: health.compact(session.connection, self.settings.schema), long=True)
         return max(0, before - self.disk_bytes())
+
+    def restrict(self, low: Address | None, high: Address | None) -> None:
+        """Let the server refuse what isn't in the range [low, high) of a shard: addresses, and heads by the SHA-256 of
+        their ids. None leaves that end open. Raises ConfigError if anything is stored.
+        """
+        self._on(schema.restrict, self._where, low, high)
+
+    def is_restricted(self) -> bool:
+        """Whether the server refuses what isn't in the range of a shard."""
+        return self._on(schema.is_restricted, self.settings.schema)
 
     def diagnose(self) -> list[Check]:
         """Version, durability, indexes, latency, clock, connections."""

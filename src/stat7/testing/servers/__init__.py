@@ -10,6 +10,8 @@ makes the network fail. A server ends with the process that started it, however 
 
 from stat7.testing.servers.azure import AzureServer
 from stat7.testing.servers.base import Server, ServerFailed
+from stat7.testing.servers.cassandra import Cassandra, CassandraNode
+from stat7.testing.servers.dynamodb import DynamoDB
 from stat7.testing.servers.gcs import GcsServer
 from stat7.testing.servers.objects import Bucket
 from stat7.testing.servers.postgresql import PostgreSQL
@@ -22,6 +24,9 @@ __all__ = [
     "PROGRAMS",
     "AzureServer",
     "Bucket",
+    "Cassandra",
+    "CassandraNode",
+    "DynamoDB",
     "FaultProxy",
     "GcsServer",
     "PostgreSQL",

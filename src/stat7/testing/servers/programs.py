@@ -7,6 +7,7 @@ installed. Programs that it builds or fetches itself lie in one folder, `cache()
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import NamedTuple
 VERSITYGW = "v1.8.0"
 FAKE_GCS_SERVER = "v1.56.1"
 AZURITE = "3.35.0"
+CASSANDRA = "5.0.9"
+DYNAMODB = "3.1.0"
+JAVAS = (17, 21)
+"""The releases of Java that the servers in Java are tried with."""
 
 
 class ProgramMissing(RuntimeError):
@@ -25,7 +30,7 @@ class Program(NamedTuple):
     """What runs one kind of server."""
 
     name: str
-    """As in `make servers SERVERS="..."` and STAT7_TEST_REQUIRE: postgres, redis, s3, gcs or azure."""
+    """As in `make servers SERVERS="..."` and STAT7_TEST_REQUIRE; PROGRAMS has them all."""
     title: str
     """What the program calls itself."""
     find: Callable[[], Path | None]
@@ -69,6 +74,38 @@ def azurite_folder() -> Path:
     return cache() / f"azurite-{AZURITE}"
 
 
+def jar_folder(module: str) -> Path:
+    """Where scripts/install_servers.py puts the jars of `module`: "cassandra" or "dynamodb"."""
+    return cache() / f"{module}-{CASSANDRA if module == 'cassandra' else DYNAMODB}"
+
+
+def java() -> Path | None:
+    """A Java to run servers with: that of JAVA_HOME, else of the PATH, else of Debian's folder; None without one."""
+    name = "java.exe" if os.name == "nt" else "java"
+    home = os.environ.get("JAVA_HOME")
+    candidates = [
+        Path(home, "bin", name) if home else None,
+        shutil.which("java"),
+        *sorted(Path("/usr/lib/jvm").glob(f"*/bin/{name}")),
+    ]
+    for candidate in candidates:
+        found = _first([candidate])
+        if found is not None and java_release(found)[0] in JAVAS:
+            return found.resolve()
+    return None
+
+
+def java_release(program: Path) -> tuple[int, str]:
+    """Its release as a number, and all that tells it from other builds; (0, "") where it does not say."""
+    try:
+        # Reading the file that every Java brings takes no time; asking the program takes half a second.
+        text = (program.resolve().parent.parent / "release").read_text("utf-8")
+    except OSError:
+        return 0, ""
+    found = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)
+    return (int(found.group(1)) if found else 0), text
+
+
 def _first(candidates: Iterable[Path | str | None]) -> Path | None:
     for candidate in candidates:
         if candidate is not None and Path(candidate).is_file():
@@ -106,6 +143,11 @@ def _azurite_on_the_path() -> Path | None:
     return Path(found).resolve() if found and os.name == "posix" else None
 
 
+def _jar(module: str, name: str) -> Path | None:
+    """The main jar, those it needs beside it; None without a Java to run it with."""
+    return _first([jar_folder(module) / name]) if java() is not None else None
+
+
 POSTGRES = Program("postgres", "PostgreSQL", _postgres, "install it with your system's package manager")
 REDIS = Program(
     "redis", "Redis", lambda: _first([shutil.which("redis-server")]), "install it with your system's package manager"
@@ -124,5 +166,9 @@ GCS = Program(
 )
 AZURE = Program("azure", "Azurite", _azurite, f"`npm install --global azurite@{AZURITE}`")
 
-PROGRAMS = {program.name: program for program in (POSTGRES, REDIS, S3, GCS, AZURE)}
+_JARS = "set STAT7_SERVERS to a folder where it has put them"
+CASSANDRA_NODE = Program("cassandra", "Cassandra", lambda: _jar("cassandra", f"cassandra-all-{CASSANDRA}.jar"), _JARS)
+DYNAMODB_LOCAL = Program("dynamodb", "DynamoDB Local", lambda: _jar("dynamodb", f"DynamoDBLocal-{DYNAMODB}.jar"), _JARS)
+
+PROGRAMS = {program.name: program for program in (POSTGRES, REDIS, S3, GCS, AZURE, CASSANDRA_NODE, DYNAMODB_LOCAL)}
 """All of them by name, in the order in which they are installed."""

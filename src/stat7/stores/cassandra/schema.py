@@ -1,0 +1,77 @@
+"""The tables, made by `stat7 init` or the first opening, and their version.
+
+entities  a document by its address, with the facts it is found by and its links; the cells of its notice, if withdrawn
+cells     by realm, horizon and part of the addresses: lineage, address, and the three reals
+links     by part of the targets: target (a neighbour or a file), address, and where that entity is
+notices   the addresses that were withdrawn
+heads     id -> current address, touched by lightweight transactions alone
+names     three kinds of small facts: about the store, the realms there are, marks
+
+A deletion must outlive the time a node may be away (gc_grace_seconds, ten days by default), as in any Cassandra.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cassandra import InvalidRequest
+
+from stat7.errors import ConfigError
+from stat7.stores.cassandra.session import Connection
+
+SCHEMA_VERSION: Final = 1
+
+_TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS $.names(
+        kind text, name text, value text, PRIMARY KEY(kind, name))""",
+    """CREATE TABLE IF NOT EXISTS $.entities(
+        address blob PRIMARY KEY, id text, previous text, entity_type text, created_at bigint, realm text,
+        horizon tinyint, lineage bigint, resonance int, velocity int, density int, links blob, document blob,
+        case_name text, reason text, withdrawn_at text, noticed_id text, noticed_previous text, notice_digest blob)""",
+    """CREATE TABLE IF NOT EXISTS $.cells(
+        realm text, horizon tinyint, bucket tinyint, lineage bigint, address blob,
+        resonance int, velocity int, density int, PRIMARY KEY((realm, horizon, bucket), lineage, address))""",
+    """CREATE TABLE IF NOT EXISTS $.links(
+        part smallint, target blob, address blob, realm text, horizon tinyint, lineage bigint,
+        resonance int, velocity int, density int, PRIMARY KEY(part, target, address))""",
+    "CREATE TABLE IF NOT EXISTS $.notices(address blob PRIMARY KEY, withdrawn boolean)",
+    "CREATE TABLE IF NOT EXISTS $.heads(id text PRIMARY KEY, address blob)",
+)
+TABLES: Final = ("names", "entities", "cells", "links", "notices", "heads")
+_VERSION: Final = "SELECT value FROM $.names WHERE kind = 'about' AND name = 'schema'"
+_DECLARE: Final = "INSERT INTO $.names(kind, name, value) VALUES ('about', 'schema', ?)"
+
+
+def prepare(connection: Connection, *, make: bool) -> None:
+    """Make the keyspace and tables if they aren't there; unless `make` that is a ConfigError, as a newer version is."""
+    version = version_of(connection)
+    if version is None:
+        settings = connection.settings
+        if not make:
+            raise ConfigError(f"there is no store at {settings.where()}; make one with `stat7 init`, or mend the URL")
+        _make(connection)
+        version = SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
+        where = connection.settings.where()
+        raise ConfigError(f"the store at {where} has schema version {version}, not {SCHEMA_VERSION}; update stat7")
+
+
+def version_of(connection: Connection) -> int | None:
+    """The version of the tables that are there, None if they aren't all."""
+    try:
+        rows = connection.ask(_VERSION)
+    except InvalidRequest:
+        return None
+    return int(rows[0][0]) if rows else None
+
+
+def _make(connection: Connection) -> None:
+    settings = connection.settings
+    # Where it is there already, the right to make keyspaces isn't needed.
+    if settings.keyspace not in connection.cluster.metadata.keyspaces:
+        replication = {"class": "NetworkTopologyStrategy", **settings.replication}
+        written = ", ".join(f"'{name}': '{value}'" for name, value in replication.items())
+        connection.define(f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = {{{written}}}")
+    for table in _TABLES:
+        connection.define(table)
+    connection.run(_DECLARE, str(SCHEMA_VERSION))

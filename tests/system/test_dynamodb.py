@@ -1,0 +1,230 @@
+"""The whole program on DynamoDB: there and back with equal digests, a server killed under load, races for one head."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import stat7
+from stat7.address import digest as sha256_of
+from stat7.errors import Unavailable
+from stat7.operations.copy import copy
+from stat7.operations.digest import digest
+from stat7.operations.verify import verify
+from stat7.repository import Repository
+from stat7.stores.base import HeadMove
+from stat7.testing.required import need_driver
+from stat7.testing.samples import attached, chain, random_queries, random_records, sample, samples
+from stat7.testing.servers import DynamoDB
+
+pytest.importorskip("boto3")
+
+from tests.stores.dynamodb import url_for
+
+LONGEST = 12.0
+"""Seconds that any call may take here: it is repeated for 3, and what was begun by then has 3 more for each request."""
+BRIEF: Final[dict[str, Any]] = {"retry": 3, "timeout": 3, "connect_timeout": 1}
+RACE = 5.0
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Callable[[DynamoDB], None]:
+    """Puts a server's credentials into the environment."""
+    need_driver("dynamodb", "boto3")
+
+    def put(server: DynamoDB) -> None:
+        for name, value in server.environment.items():
+            if "ENDPOINT" not in name:
+                monkeypatch.setenv(name, value)
+
+    return put
+
+
+@pytest.fixture
+def server(dynamodb: DynamoDB, credentials: Callable[[DynamoDB], None]) -> DynamoDB:
+    """A server without tables, its credentials in the environment."""
+    credentials(dynamodb)
+    return dynamodb
+
+
+@pytest.fixture
+def repositories() -> Iterator[Callable[..., Repository]]:
+    """Opens repositories, and closes them after the test."""
+    with ExitStack() as opened:
+        yield lambda url, files: opened.enter_context(stat7.open(url, files=files))
+
+
+def _fill(repo: Repository) -> None:
+    for data in (b"", b"1", b"x" * 70_000):
+        repo.put_file(data)
+    histories = [version for number in range(100) for version in chain(f"history/{number}", 4)]
+    plain = [record for record in random_records(4, 900) if not record.files and not record.previous]
+    naming = [sample(f"naming {number}", files=[attached(sha256_of(b"1"))]) for number in range(20)]
+    assert all(result.error is None for result in repo.put_many([*histories, *plain, *naming]))
+    repo.withdraw([histories[5].address, histories[390].address, "0" * 64], case="7", reason="by request")
+
+
+def test_a_journey_from_sqlite_to_dynamodb_and_back_changes_nothing(
+    server: DynamoDB, repositories: Callable[..., Repository], tmp_path: Path
+) -> None:
+    urls = [f"sqlite:{tmp_path / 'a.db'}", url_for(server), f"sqlite:{tmp_path / 'b.db'}"]
+    repos = [repositories(url, f"file:{tmp_path / str(number)}") for number, url in enumerate(urls)]
+    _fill(repos[0])
+    queries = random_queries(6, 30, random_records(4, 900))
+
+    def answers(repo: Repository) -> list[list[str]]:
+        return [sorted(repo.find_addresses(query, allow_scan=True)) for query in queries]
+
+    expected, told = answers(repos[0]), digest(repos[0])
+    assert sum(map(bool, expected)) > 10
+    for source, target in pairwise(repos):
+        result = copy(source, target, verify=True)
+        assert result.ok, result
+        assert result.target == told
+        assert answers(target) == expected
+    findings: list[object] = []
+    verify(repos[1], on_finding=lambda finding, repaired: findings.append(finding))
+    assert findings == []
+
+
+def test_the_command_line_works_on_it(server: DynamoDB, tmp_path: Path) -> None:
+    where = ["--store", url_for(server), "--files", f"file:{tmp_path / 'files'}"]
+
+    def command(*words: str) -> tuple[int, str]:
+        words = (sys.executable, "-m", "stat7", *words, *where)
+        done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False, cwd=tmp_path)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    code, told = command("find", "--realm", "data")
+    assert code != 0
+    assert "stat7 init" in told
+    assert command("init")[0] == 0
+    document = tmp_path / "a.json"
+    document.write_bytes(samples(1)[0].document)
+    assert command("put", str(document))[0] == 0
+    assert "sample-0" in command("find", "--realm", "data")[1]
+    code, told = command("find")
+    assert code != 0
+    assert "--allow-scan" in told
+    assert "sample-0" in command("find", "--allow-scan")[1]
+    assert "point-in-time" in command("doctor")[1]
+
+
+class _Load:
+    """Threads that put chains of versions, and read back what was acknowledged."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+        self.acknowledged: dict[str, bytes] = {}
+        self.newest: dict[str, str] = {}
+        self.failures: list[str] = []
+        self.wrong: list[BaseException] = []
+        self.slowest = 0.0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
+
+    def __enter__(self) -> _Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+
+    def wait_for_more(self, count: int) -> None:
+        """Until so many more puts were acknowledged."""
+        wanted, end = len(self.acknowledged) + count, time.monotonic() + 90
+        while len(self.acknowledged) < wanted and not self.wrong:
+            assert time.monotonic() < end, "it did not go on"
+            time.sleep(0.01)
+
+    def _run(self, number: int) -> None:
+        try:
+            chance, turn = random.Random(number), 0
+            while not self._stop.is_set():
+                turn += 1
+                for version in chain(f"writer/{number}/{turn}", 10):
+                    while not self._timed(lambda v=version: self.repo.put(v.document)) and not self._stop.is_set():  # type: ignore[misc]
+                        pass
+                    if self._stop.is_set():
+                        return
+                    self.acknowledged[version.address] = version.document
+                    self.newest[version.id] = version.address
+                    known = chance.choice(list(self.acknowledged))
+                    self._timed(lambda a=known: self.repo.get_document(a))  # type: ignore[misc]
+        except BaseException as error:
+            self.wrong.append(error)
+
+    def _timed(self, call: Callable[[], object]) -> bool:
+        begun = time.monotonic()
+        try:
+            call()
+        except Unavailable as error:
+            self.failures.append(str(error))
+            return False
+        finally:
+            self.slowest = max(self.slowest, time.monotonic() - begun)
+        return True
+
+
+def test_a_server_killed_under_load_loses_nothing_and_each_call_ends_in_time_with_one_clear_error(
+    start_server: Callable[[DynamoDB], DynamoDB], credentials: Callable[[DynamoDB], None], tmp_path: Path
+) -> None:
+    server = start_server(DynamoDB(persistent=True))
+    credentials(server)
+    with stat7.open(url_for(server, **BRIEF), files=f"file:{tmp_path / 'files'}") as repo:
+        with _Load(repo) as load:
+            for away in (0.0, 5.0):
+                load.wait_for_more(40)
+                server.kill()
+                time.sleep(away)
+                server.start()
+            load.wait_for_more(40)
+        assert load.wrong == []
+        assert load.failures, "five seconds away are more than three of patience"
+        assert all(len(said.splitlines()) == 1 and "try again" in said for said in load.failures), load.failures
+        assert load.slowest < LONGEST
+        held = repo.get_documents(list(load.acknowledged))
+        assert held == load.acknowledged
+        heads = repo.store.heads(list(load.newest))
+        # A put that was cut off may have moved a head further than was acknowledged, never back.
+        for id, address in load.newest.items():
+            assert address in {version.address for version in repo.history(id) if version.address}, heads[id]
+        result = verify(repo)
+        assert result.findings == 0
+
+
+def test_eight_threads_racing_for_one_head_lose_no_update(
+    server: DynamoDB, repositories: Callable[..., Repository], tmp_path: Path
+) -> None:
+    stores = [repositories(url_for(server), f"file:{tmp_path / 'f'}").store for _ in range(2)]
+    stop = time.monotonic() + RACE
+    won: list[int] = [0] * 8
+
+    def work(number: int) -> None:
+        store = stores[number % 2]
+        while time.monotonic() < stop:
+            head = store.heads(["counter"]).get("counter")
+            following = f"{int(head or '0', 16) + 1:064x}"
+            won[number] += store.swap_heads([HeadMove("counter", head, following)]) == [True]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(won) > 20
+    assert stores[0].heads(["counter"]) == {"counter": f"{sum(won):064x}"}
