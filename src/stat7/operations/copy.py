@@ -65,7 +65,7 @@ def copy(
     mistake. `on_problem` is told what is left out, by one thread at a time.
     """
     transfer = Transfer(source, target, on_problem)
-    with DigestTaker(source.store.capabilities.ordered_scan) as taker:
+    with closing(DigestTaker(source.store.capabilities.ordered_scan)) as taker:
         notices = _copy_notices(transfer, taker, report)
         progress = Progress(source.store, target.store, STAGES, f"{name} {notices}")
         transfer.reread = progress.resumed
