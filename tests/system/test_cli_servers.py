@@ -30,8 +30,7 @@ Run = Callable[..., Done]
 def run(tmp_path: Path) -> Run:
     """Runs `stat7 …` in an empty folder, with nothing named by the environment but what is given by keyword."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("STAT7_", "PG", "AWS_"))}
-    # Google's client leaves a socket to the end of the process now and then, of which Python tells nobody by itself.
-    outside |= {"PYTHONWARNINGS": "error,ignore::ResourceWarning", "PYTHONIOENCODING": "utf-8"}
+    outside |= {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"}
 
     def run_one(*words: str, stdin: str = "", **environment: str) -> Done:
         return subprocess.run(

@@ -91,11 +91,10 @@ def _copy_notices(transfer: Transfer, taker: DigestTaker, report: Report) -> int
         transfer.withdraw(page.items)
         done += len(page.items)
         report("notices", done, None)
-    for files in walk(transfer.source.files.scan, NAMES):
-        notices = [item for item in files.items if isinstance(item, Notice)]
-        transfer.withdraw_files(notices)
-        taker.withdrawn_files(notices)
-        done += len(notices)
+    for page in walk(transfer.source.files.scan_notices, NAMES):
+        transfer.withdraw_files(page.items)
+        taker.withdrawn_files(page.items)
+        done += len(page.items)
         report("notices", done, None)
     return done
 

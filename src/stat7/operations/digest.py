@@ -185,8 +185,8 @@ def _pages(repo: Repository, report: Report) -> Iterator[list[bytes]]:
             yield lines.entities(entities)
         for heads in walk(repo.store.scan_heads, NAMES):
             lines.add_heads(heads.items)
-        for files in walk(repo.files.scan, NAMES):
-            lines.add_withdrawn_files(item for item in files.items if isinstance(item, Notice))
+        for notices in walk(repo.files.scan_notices, NAMES):
+            lines.add_withdrawn_files(notices.items)
         yield from lines.rest()
 
 
