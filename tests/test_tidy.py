@@ -18,6 +18,8 @@ LONGEST_BODY = 50
 """Lines of a function's body, its docstring not counted."""
 LONGEST_MODULE = 500
 """Lines of a module."""
+PICTURES = frozenset({".png", ".jpg", ".gif", ".webp"})
+"""What may be in the repository that is not text."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Rule = Callable[[str], Iterator[tuple[int, str]]]
@@ -138,6 +140,12 @@ def test_every_file_of_the_repository_keeps_the_rule(rule: Rule) -> None:
     assert len(list(_texts())) > 10
     complaints = _complaints(rule, _texts())
     assert not complaints, "\n".join(complaints)
+
+
+def test_nothing_that_was_built_or_downloaded_is_in_git() -> None:
+    texts = {path for path, _ in _texts()}
+    known = _git_files("--cached", "--others", "--exclude-per-directory=.gitignore")
+    assert [path.name for path in known if path not in texts and path.suffix not in PICTURES] == []
 
 
 def test_no_file_in_git_is_one_that_gitignore_covers() -> None:

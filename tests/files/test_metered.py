@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "withdraw": ([notice("a" * 64)],),
     "delete": ([NAME],),
     "scan": (None, 1),
+    "scan_notices": (None, 1),
     "sweep": (0,),
 }
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -14,6 +16,7 @@ from stat7.address import digest
 from stat7.errors import Gone
 from stat7.files.base import CHUNK
 from stat7.files.objects.layout import MARKER, marks_at
+from stat7.files.objects.storage import ObjectInfo
 from stat7.files.objects.store import ObjectFiles
 from stat7.testing.file_suite import content, read
 from stat7.testing.samples import notice
@@ -57,6 +60,28 @@ def test_gc_beside_puts_of_other_processes_loses_nothing(store: ObjectFiles, bel
         kept = output.split()
         assert len(kept) > 5
         assert set(kept) == store.stat(kept).keys()
+
+
+def test_a_deletion_that_the_client_repeats_spares_what_was_stored_meanwhile(store: ObjectFiles) -> None:
+    data = content(400)
+    limit = store.put(data).stored_at + 1
+    time.sleep(0.002)
+    real, erased = store._storage.erase, Event()
+
+    def repeated(info: ObjectInfo) -> bool:
+        done = real(info)
+        erased.set()
+        time.sleep(0.3)
+        store._storage.delete([info.key])
+        return done
+
+    setattr(store._storage, "erase", repeated)  # noqa: B010
+    with ThreadPoolExecutor(1) as pool:
+        deleting = pool.submit(store.delete, [digest(data)], limit)
+        assert erased.wait(30)
+        assert store.put(data).stored_at >= limit
+        deleting.result()
+    assert read(store, digest(data)) == data
 
 
 def test_what_is_renewed_while_others_are_erased_stays(store: ObjectFiles) -> None:

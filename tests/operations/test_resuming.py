@@ -52,6 +52,13 @@ class Killed(Intercepted):
         return call
 
 
+def cut_off(source: Repository, target: Repository, method: str = "put", at: int = 6, **options: Any) -> int:
+    """Begin a copy whose target dies at that call; how many documents it has by then."""
+    with pytest.raises(Cut):
+        copy(source, with_store(target, Killed(target.store, method, at)), **options)
+    return target.store.count()
+
+
 @pytest.fixture
 def saved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is written down after every page, and pages are small."""
@@ -72,8 +79,7 @@ def test_a_copy_that_was_killed_is_completed_by_repeating_it(
     source, target = pair
     fill(source)
     put_new(source, samples(60, "more"))
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, method, at)))
+    cut_off(source, target, method, at)
     result, problems = run(source, target, verify=True)
     assert (problems, result.ok) == ([], True)
     assert target.store.marks() == {}
@@ -84,8 +90,7 @@ def test_it_goes_on_where_it_was(pair: tuple[Repository, Repository]) -> None:
     source, target = pair
     fill(source)
     put_new(source, samples(100, "more"))
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "put", 6)))
+    there = cut_off(source, target)
     fingerprint_, stage, cursor = read_mark(target.store.marks()[MARK])
     assert (fingerprint_, stage) == (fingerprint(source.store, " 5"), "documents")
     assert cursor is not None
@@ -96,7 +101,6 @@ def test_it_goes_on_where_it_was(pair: tuple[Repository, Repository]) -> None:
             counted.append(len(records))
             return self.inner.put(records, moves)
 
-    there = target.store.count()
     assert there >= 40
     result, _ = run(source, with_store(target, Counting(target.store)))
     assert result.documents_new == 111 - there
@@ -114,8 +118,7 @@ def test_what_was_withdrawn_between_cut_off_and_resuming_is_withdrawn_at_the_tar
     file = put_file(source, b"withdrawn late")
     naming, *records = [sample("naming", files=[file]), *samples(100, "more")]
     put_new(source, [naming, *records])
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "swap_heads", 2)))
+    cut_off(source, target, "swap_heads", 2)
     assert read_mark(target.store.marks()[MARK])[1] == "heads"
     source.withdraw([records[-1].address], case="late", reason="r")
     source.withdraw_files([file.sha256], case="late", reason="r")
@@ -131,10 +134,8 @@ def test_what_was_withdrawn_between_cut_off_and_resuming_is_withdrawn_at_the_tar
 def test_a_source_that_changed_meanwhile_is_read_from_the_start(source: Repository, target: Repository) -> None:
     fill(source)
     put_new(source, samples(100, "more"))
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "put", 6)))
+    there = cut_off(source, target)
     put_new(source, samples(50, "later"))
-    there = target.store.count()
     result, _ = run(source, target, verify=True)
     assert result.ok
     assert result.documents_existed == there >= 40
@@ -145,9 +146,7 @@ def test_the_progress_of_a_copy_from_elsewhere_is_not_used(make: Make, target: R
     one, other = make("memory", "one"), make("memory", "other")
     put_new(one, samples(100, "one"))
     put_new(other, samples(100, "other"))
-    with pytest.raises(Cut):
-        copy(one, with_store(target, Killed(target.store, "put", 6)))
-    there = target.store.count()
+    there = cut_off(one, target)
     assert there >= 40
     assert run(other, target)[0].documents_new == 100
     assert run(one, target)[0].documents_new == 100 - there
@@ -159,9 +158,7 @@ def test_the_progress_of_a_copy_from_a_source_of_another_name_is_not_used(
 ) -> None:
     fill(source)
     put_new(source, samples(100, "more"))
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "put", 6)), name="sqlite:one.db")
-    there = target.store.count()
+    there = cut_off(source, target, name="sqlite:one.db")
     assert run(source, target, name="sqlite:other.db")[0].documents_existed == there
 
 
@@ -195,8 +192,7 @@ def test_what_was_left_out_before_the_cut_is_copied_once_it_is_mended(source: Re
     damaged, *more = samples(60, "more")
     put_new(source, [damaged, *more])
     damage_document(source, damaged.address)
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "swap_heads", 2)))
+    cut_off(source, target, "swap_heads", 2)
     source.store.replace([damaged])
     result, problems = run(source, target, verify=True)
     assert (problems, result.ok) == ([], True)
@@ -207,6 +203,5 @@ def test_what_was_left_out_before_the_cut_is_copied_once_it_is_mended(source: Re
 def test_a_copy_cut_off_between_two_stages_begins_the_second(source: Repository, target: Repository) -> None:
     fill(source)
     put_new(source, samples(100, "more"))
-    with pytest.raises(Cut):
-        copy(source, with_store(target, Killed(target.store, "heads", 1)))
+    cut_off(source, target, "heads", 1)
     assert read_mark(target.store.marks()[MARK])[1:] == ("heads", None)

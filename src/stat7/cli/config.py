@@ -13,12 +13,11 @@ import click
 
 from stat7.cli.output import note, plain
 from stat7.errors import ConfigError
-from stat7.registry import DEFAULT_STORE, PAIR, anchored, files_beside, redact, split_pair
+from stat7.registry import DEFAULT_STORE, PAIR, SETTINGS_FILE, anchored, files_beside, redact, split_pair
 
 if TYPE_CHECKING:
     from stat7.repository import Repository
 
-FILE_NAME: Final = "stat7.toml"
 ENVIRONMENT: Final = {
     "store": "STAT7_STORE",
     "files": "STAT7_FILES",
@@ -165,7 +164,7 @@ def _in_order(store: str | None, files: str | None) -> Iterator[Places]:
 def nearest_file(folder: Path, *, aloud: bool = True) -> Path | None:
     """The stat7.toml in this folder or the nearest one above; one that another user made is passed over, aloud."""
     for here in (folder, *folder.parents):
-        path = here / FILE_NAME
+        path = here / SETTINGS_FILE
         if os.path.isfile(path):  # False also where a folder above may not be looked into
             if _is_trusted(path):
                 return path

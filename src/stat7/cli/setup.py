@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from stat7.cli.config import FILE_NAME, chosen_extras, repository_options
+from stat7.cli.config import chosen_extras, repository_options
 from stat7.cli.output import to_json
 from stat7.cli.writing import new_file
-from stat7.registry import DEFAULT_STORE, files_beside, redact
+from stat7.registry import DEFAULT_STORE, SETTINGS_FILE, files_beside, redact
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -35,7 +35,7 @@ def init(force: bool, store: str | None, files: str | None) -> None:
     extras = chosen_extras()
     settings = {"store": store, "files": files, **extras._asdict()}
     secret = any(redact(url) != url for url in settings.values())
-    with new_file(Path(FILE_NAME), force=force, private=secret) as target:
+    with new_file(Path(SETTINGS_FILE), force=force, private=secret) as target:
         with open_urls(store, files=files, cache=extras.cache or None, replica=extras.replica or None) as repo:
             count = repo.store.count()
             # A bucket that isn't there is better heard of now.
@@ -43,9 +43,11 @@ def init(force: bool, store: str | None, files: str | None) -> None:
         text = "# Where stat7 keeps things; relative paths start at this file's folder.\n"
         text += "".join(f"{name} = {to_json(url)}\n" for name, url in settings.items() if url)
         target.write(text.encode())
-    click.echo(f"wrote {FILE_NAME}: entities in {redact(store)} ({count:,} there), files in {redact(files)}")
+    click.echo(f"wrote {SETTINGS_FILE}: entities in {redact(store)} ({count:,} there), files in {redact(files)}")
     if secret:
-        click.echo(f"{FILE_NAME} may hold a password: only you can read it; keep it out of archives and repositories")
+        click.echo(
+            f"{SETTINGS_FILE} may hold a password: only you can read it; keep it out of archives and repositories"
+        )
     click.echo("next: stat7 import files FOLDER, stat7 put DOCUMENT, or stat7 doctor")
 
 

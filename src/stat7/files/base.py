@@ -88,6 +88,10 @@ class FileStore(Protocol):
         """Every stored file and notice, ordered by SHA-256, page by page; raises InvalidQuery for a foreign cursor."""
         ...
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """The notices alone, ordered by SHA-256, page by page; damaged ones are left out. Raises what `scan` raises."""
+        ...
+
     def sweep(self, older_than: int) -> int:
         """Erase what interrupted calls left behind before `older_than` (ms since 1970); returns how many."""
         ...

@@ -289,6 +289,13 @@ class FileFolder:
         names = {name.removesuffix(_NOTICE) for name in list_folder(os.path.join(self.root, shard))}
         return sorted(filter(is_address, names))
 
+    def withdrawn_names(self, shard: str) -> list[str]:
+        """The SHA-256 of every notice in one shard folder, sorted."""
+        names = (
+            name[: -len(_NOTICE)] for name in list_folder(os.path.join(self.root, shard)) if name.endswith(_NOTICE)
+        )
+        return sorted(filter(is_address, names))
+
 
 class RawLocalFile:
     """A RawFile (stat7.files.verified) over an open file of a FileFolder."""

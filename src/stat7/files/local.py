@@ -115,6 +115,20 @@ class LocalFiles:
                         return Page(items, scan_cursor(sha256))
         return Page(items, None)
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See FileStore.scan_notices. Lists every shard folder, and opens nothing but notices."""
+        after = scan_start(cursor, limit)
+        notices: list[Notice] = []
+        with translated(self._root):
+            for shard in self._files.shard_names(after[:2]):
+                for sha256 in self._files.withdrawn_names(shard):
+                    found = self._files.look(sha256) if sha256 > after else None
+                    if isinstance(found, Notice):
+                        notices.append(found)
+                    if len(notices) == limit:
+                        return Page(notices, scan_cursor(sha256))
+        return Page(notices, None)
+
     def sweep(self, older_than: int) -> int:
         """See FileStore.sweep: temporary files, chunk tables without a file, bytes whose withdrawal was cut off."""
         with translated(self._root):

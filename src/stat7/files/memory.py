@@ -107,6 +107,14 @@ class MemoryFiles:
             items = [item for item in found if item is not None]
         return Page(items, scan_cursor(names[limit - 1]) if len(names) > limit else None)
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See FileStore.scan_notices."""
+        after = scan_start(cursor, limit)
+        with self._lock:
+            names = sorted(name for name in self._notices if name > after)
+            items = [self._notices[name] for name in names[:limit]]
+        return Page(items, scan_cursor(names[limit - 1]) if len(names) > limit else None)
+
     def sweep(self, older_than: int) -> int:
         """See FileStore.sweep: nothing is ever left behind."""
         return 0

@@ -29,6 +29,7 @@ class MeteredFiles(FilesWrapper):
         self._withdraw = metrics.operation("files", "withdraw")
         self._delete = metrics.operation("files", "delete")
         self._scan = metrics.operation("files", "scan")
+        self._scan_notices = metrics.operation("files", "scan_notices")
         self._sweep = metrics.operation("files", "sweep")
 
     def put(self, source: Source, *, sha256: str | None = None) -> StoredFile:
@@ -62,6 +63,10 @@ class MeteredFiles(FilesWrapper):
     def scan(self, cursor: str | None, limit: int) -> Page[StoredFile | Notice]:
         """See FileStore.scan."""
         return self._scan.call(self.inner.scan, cursor, limit)
+
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See FileStore.scan_notices."""
+        return self._scan_notices.call(self.inner.scan_notices, cursor, limit)
 
     def sweep(self, older_than: int) -> int:
         """See FileStore.sweep."""

@@ -58,6 +58,10 @@ class FilesWrapper:
         """See FileStore.scan."""
         return self.inner.scan(cursor, limit)
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See FileStore.scan_notices."""
+        return self.inner.scan_notices(cursor, limit)
+
     def sweep(self, older_than: int) -> int:
         """See FileStore.sweep."""
         return self.inner.sweep(older_than)

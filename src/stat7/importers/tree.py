@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stat7.errors import ConfigError, InvalidEntity
+from stat7.registry import SETTINGS_FILE
 from stat7.repository import Repository
-
-SETTINGS: Final = "stat7.toml"
-"""Never taken, wherever it lies."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
@@ -141,7 +139,7 @@ class _Walk:
             return _bad(place, f"can't be read: {error.strerror}")
         if os.path.normcase(path) in self._own:
             return Found(place, skipped="stat7's own store")
-        if name == SETTINGS:
+        if name == SETTINGS_FILE:
             return Found(place, skipped="stat7's settings, which may hold passwords")
         try:
             name.encode("utf-8")

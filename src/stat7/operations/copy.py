@@ -65,7 +65,7 @@ def copy(
     mistake. `on_problem` is told what is left out, by one thread at a time.
     """
     transfer = Transfer(source, target, on_problem)
-    with DigestTaker(source.store.capabilities.ordered_scan) as taker:
+    with closing(DigestTaker(source.store.capabilities.ordered_scan)) as taker:
         notices = _copy_notices(transfer, taker, report)
         progress = Progress(source.store, target.store, STAGES, f"{name} {notices}")
         transfer.reread = progress.resumed
@@ -91,11 +91,10 @@ def _copy_notices(transfer: Transfer, taker: DigestTaker, report: Report) -> int
         transfer.withdraw(page.items)
         done += len(page.items)
         report("notices", done, None)
-    for files in walk(transfer.source.files.scan, NAMES):
-        notices = [item for item in files.items if isinstance(item, Notice)]
-        transfer.withdraw_files(notices)
-        taker.withdrawn_files(notices)
-        done += len(notices)
+    for page in walk(transfer.source.files.scan_notices, NAMES):
+        transfer.withdraw_files(page.items)
+        taker.withdrawn_files(page.items)
+        done += len(page.items)
         report("notices", done, None)
     return done
 

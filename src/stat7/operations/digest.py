@@ -19,8 +19,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import itemgetter
-from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, TypeAlias
 
 from stat7.address import Address
 from stat7.operations.sorting import LineSorter
@@ -56,17 +55,16 @@ class Digests:
 class DigestTaker:
     """Takes the digests of a repository from what it is shown of it, in memory that stays the same.
 
-    `ordered`: entities are shown in the order of their addresses. Everything else comes in any order. Use as a context
-    manager: leaving it erases temporary files.
+    `ordered`: entities are shown in the order of their addresses. Everything else comes in any order. To be closed.
     """
 
     def __init__(self, ordered: bool) -> None:
         self._lines = _Lines(ordered)
-        self._parts = {name: hashlib.sha256() for name in ("entities", "heads", "files", "combined")}
+        self._hashes = _Hashes()
 
     def entities(self, entities: Iterable[tuple[Address, Named | None]]) -> None:
         """Documents whose bytes were hashed, with the files that each names, and notices (None)."""
-        self._take(self._lines.entities(entities))
+        self._hashes.take(self._lines.entities(entities))
 
     def heads(self, heads: Iterable[tuple[str, Address]]) -> None:
         """Some heads."""
@@ -79,47 +77,26 @@ class DigestTaker:
     def digests(self) -> Digests:
         """The digests, when everything was shown."""
         for page in self._lines.rest():
-            self._take(page)
-        return Digests(**{name: taken.hexdigest() for name, taken in self._parts.items()})
+            self._hashes.take(page)
+        return self._hashes.digests()
 
-    def _take(self, page: list[bytes]) -> None:
-        if page:
-            lines = b"".join(page)
-            self._parts["combined"].update(lines)
-            self._parts[_KINDS[lines[:1]]].update(lines)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Erase temporary files."""
         self._lines.close()
 
 
 def digest(repo: Repository, *, report: Report = silent) -> Digests:
     """Read everything, each document hashed again, and take the digests. Raises Corrupt for a damaged document."""
-    with DigestTaker(repo.store.capabilities.ordered_scan) as taker:
-        for entities in _entities(repo, report):
-            taker.entities(entities)
-        for heads in walk(repo.store.scan_heads, NAMES):
-            taker.heads(heads.items)
-        for files in walk(repo.files.scan, NAMES):
-            taker.withdrawn_files(item for item in files.items if isinstance(item, Notice))
-        return taker.digests()
+    hashes = _Hashes()
+    for page in _pages(repo, report):
+        hashes.take(page)
+    return hashes.digests()
 
 
 def digest_lines(repo: Repository) -> Iterator[bytes]:
     """The sorted lines, each with its newline: the combined digest is their SHA-256. Raises Corrupt on the way."""
-    with closing(_Lines(repo.store.capabilities.ordered_scan)) as lines:
-        for entities in _entities(repo, silent):
-            yield from lines.entities(entities)
-        for heads in walk(repo.store.scan_heads, NAMES):
-            lines.add_heads(heads.items)
-        for files in walk(repo.files.scan, NAMES):
-            lines.add_withdrawn_files(item for item in files.items if isinstance(item, Notice))
-        for page in lines.rest():
-            yield from page
+    for page in _pages(repo, silent):
+        yield from page
 
 
 def difference(one: Repository, other: Repository) -> Iterator[bytes]:
@@ -136,6 +113,24 @@ def difference(one: Repository, other: Repository) -> Iterator[bytes]:
 
 def _marked(repo: Repository, mark: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((line, mark) for line in digest_lines(repo))
+
+
+class _Hashes:
+    """The SHA-256 of all lines, and of those of each kind."""
+
+    def __init__(self) -> None:
+        self._parts = {name: hashlib.sha256() for name in ("entities", "heads", "files", "combined")}
+
+    def take(self, page: list[bytes]) -> None:
+        """The next lines in order, all of one kind."""
+        if page:
+            lines = b"".join(page)
+            self._parts["combined"].update(lines)
+            self._parts[_KINDS[lines[:1]]].update(lines)
+
+    def digests(self) -> Digests:
+        """Of all that was taken."""
+        return Digests(**{name: taken.hexdigest() for name, taken in self._parts.items()})
 
 
 class _Lines:
@@ -181,6 +176,18 @@ class _Lines:
         """Erase the temporary files."""
         for lines in (self._entities, self._files, self._heads, self._withdrawn, self._withdrawn_files):
             lines.close()
+
+
+def _pages(repo: Repository, report: Report) -> Iterator[list[bytes]]:
+    """All lines of a repository in order, in lists that hold one kind each."""
+    with closing(_Lines(repo.store.capabilities.ordered_scan)) as lines:
+        for entities in _entities(repo, report):
+            yield lines.entities(entities)
+        for heads in walk(repo.store.scan_heads, NAMES):
+            lines.add_heads(heads.items)
+        for notices in walk(repo.files.scan_notices, NAMES):
+            lines.add_withdrawn_files(notices.items)
+        yield from lines.rest()
 
 
 def _entities(repo: Repository, report: Report) -> Iterator[list[tuple[Address, Named | None]]]:

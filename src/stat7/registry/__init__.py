@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_STORE",
     "FILES",
     "PAIR",
+    "SETTINGS_FILE",
     "STORES",
     "anchored",
     "configure_cache",
@@ -84,6 +85,9 @@ PAIR: Final = r",(?=[a-z][a-z0-9+]*:)(?!(?!(?:file|memory|s3|az|gs):)[a-z0-9+]*:
 
 DEFAULT_STORE: Final = "sqlite:stat7.db"
 """Where entities are kept if nobody says otherwise; its files are where `files_beside` says."""
+
+SETTINGS_FILE: Final = "stat7.toml"
+"""Where the command line finds the URLs of a folder; they may hold passwords."""
 
 _PATH_SCHEMES: Final = {"sqlite": SQLiteConfig.example, "file": LocalFilesConfig.example}
 _EXTRAS: Final = {

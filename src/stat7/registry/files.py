@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
-from urllib.parse import unquote
 
 from stat7.files.objects.urls import BucketConfig, endpoint, word, yes_or_no
-from stat7.registry.urls import Config, Location, Reader, number, path_in, whole
+from stat7.registry.urls import Config, InMemory, Location, Reader, number, path_in, whole
 
 if TYPE_CHECKING:
     from stat7.files.base import FileStore
@@ -36,19 +35,10 @@ class FilesConfig(Config, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryFilesConfig:
+class MemoryFilesConfig(InMemory):
     """`memory:` keeps files of its own; `memory:NAME` shares them by that name while the process runs."""
 
-    example: ClassVar[str] = "memory:"
-    readers: ClassVar[Mapping[str, Reader]] = {}
-
-    name: str = ""
-
-    @classmethod
-    def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
-        """From the parts of a URL."""
-        return cls(unquote(location.place).lstrip("/"))
+    __slots__ = ()
 
     def open(self) -> FileStore:
         """See FilesConfig.open."""

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
-from urllib.parse import unquote
 
 from stat7.errors import ConfigError
 from stat7.files.objects.urls import word
-from stat7.registry.urls import Config, Location, Reader, number, one_of, path_in, whole
+from stat7.registry.urls import Config, InMemory, Location, Reader, number, one_of, path_in, whole
 
 if TYPE_CHECKING:
     from stat7.stores.base import Store
@@ -34,22 +33,13 @@ class StoreConfig(Config, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryConfig:
+class MemoryConfig(InMemory):
     """`memory:` is a store of its own; `memory:NAME` is shared by all who open that name while the process runs.
 
     It is there as soon as somebody opens it.
     """
 
-    example: ClassVar[str] = "memory:"
-    readers: ClassVar[Mapping[str, Reader]] = {}
-
-    name: str = ""
-
-    @classmethod
-    def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
-        """From the parts of a URL."""
-        return cls(unquote(location.place).lstrip("/"))
+    __slots__ = ()
 
     def require(self) -> None:
         """See StoreConfig.require."""

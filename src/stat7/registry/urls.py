@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from urllib.parse import parse_qsl, unquote
@@ -47,6 +48,21 @@ class Config(Protocol):
     def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
         """From the parts of a URL, the options read; raises ConfigError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """What `memory:` and `memory:NAME` say, of entities and of files."""
+
+    example: ClassVar[str] = "memory:"
+    readers: ClassVar[Mapping[str, Reader]] = {}
+
+    name: str = ""
+
+    @classmethod
+    def at(cls, location: Location, options: Mapping[str, Any]) -> Self:
+        """From the parts of a URL."""
+        return cls(unquote(location.place).lstrip("/"))
 
 
 def number(unit: str, least: float, most: float) -> Reader:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from stat7.address import digest
+from stat7.contracts import Page
 from stat7.errors import InvalidEntity, InvalidQuery, NotFound
 from stat7.files.base import CHUNK, FileStore, StoredFile
 from stat7.testing.file_damage_suite import FileDamageSuite
@@ -22,7 +23,7 @@ from stat7.testing.file_model import file_machine
 from stat7.testing.file_suite import FAR_FUTURE, SIZES, content, read, scan_files
 from stat7.testing.file_withdrawal_suite import FileWithdrawalSuite
 from stat7.testing.samples import notice
-from stat7.testing.store_suite import race
+from stat7.testing.store_suite import race, walk
 
 BIG = 2 * CHUNK + 17
 EDGES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK - 1, 2 * CHUNK, 2 * CHUNK + 1, BIG - 1, BIG)
@@ -417,15 +418,24 @@ class FileStoreSuite(FileDamageSuite, FileWithdrawalSuite):
         assert seen == sorted(set(seen))
         assert set(stay) <= set(seen)
 
+    @pytest.mark.parametrize("size", [1, 5, 17, 1000])
+    def test_scan_of_notices_gives_them_alone_once_in_order(self, store: FileStore, size: int) -> None:
+        assert store.scan_notices(None, size) == Page([], None)
+        names = sorted(store.put(content(number)).sha256 for number in range(40))
+        told = [notice(name) for name in sorted([*names[::3], digest(b"ahead")])]
+        store.withdraw(told)
+        assert list(walk(lambda cursor: store.scan_notices(cursor, size), size)) == told
+
     def test_bad_cursors_and_limits_are_refused(self, store: FileStore) -> None:
         store.put(b"x")
-        for cursor in BAD_CURSORS:
-            with pytest.raises(InvalidQuery) as caught:
-                store.scan(cursor, 10)
-            assert caught.value.field == "cursor"
-        for limit in (0, -1):
-            with pytest.raises(InvalidQuery, match="at least 1"):
-                store.scan(None, limit)
+        for scan in (store.scan, store.scan_notices):
+            for cursor in BAD_CURSORS:
+                with pytest.raises(InvalidQuery) as caught:
+                    scan(cursor, 10)
+                assert caught.value.field == "cursor"
+            for limit in (0, -1):
+                with pytest.raises(InvalidQuery, match="at least 1"):
+                    scan(None, limit)
 
     def test_a_cursor_survives_a_restart(self, store: FileStore) -> None:
         names = sorted(store.put(content(number)).sha256 for number in range(10))

@@ -36,6 +36,9 @@ class GoogleStorage:
 
     def __init__(self, client: Client, target: Target, source: str) -> None:
         self.place = target.place
+        self._adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
+        for scheme in ("https://", "http://"):
+            client._http.mount(scheme, self._adapter)
         self._client = client
         self._bucket = client.bucket(target.bucket)
         self._source = source
@@ -173,6 +176,10 @@ class GoogleStorage:
 
     def close(self) -> None:
         """See ObjectStorage.close."""
+        # When a session is closed, urllib3 forgets its pools, but leaves their connections to the collector.
+        pools = self._adapter.poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118, it can't be iterated
+            pools[key].close()
         self._client.close()
 
     def _new(self, key: str, marks: Mapping[str, str]) -> Blob:
@@ -221,9 +228,6 @@ def open_gcs(target: Target) -> GoogleStorage:
             options["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
             options["project"] = os.environ.get("GOOGLE_CLOUD_PROJECT") or "none"
         client = Client(**options)
-    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
-    for scheme in ("https://", "http://"):
-        client._http.mount(scheme, adapter)
     return GoogleStorage(client, target, _source(anonymous))
 
 

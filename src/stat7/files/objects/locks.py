@@ -1,18 +1,19 @@
-"""Locks by name: whoever erases a file by its age, and whoever renews it, in one process, take turns."""
+"""Locks by name: whoever stores, renews or erases one file, in one process, takes turns."""
 
 from __future__ import annotations
 
 from threading import Lock
-
-_STRIPES = 256
+from weakref import WeakValueDictionary
 
 
 class NameLocks:
-    """A lock for each file; files whose names begin with the same byte share one."""
+    """A lock for each file, kept as long as somebody holds it."""
 
     def __init__(self) -> None:
-        self._stripes = [Lock() for _ in range(_STRIPES)]
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._guard = Lock()
 
     def of(self, sha256: str) -> Lock:
         """The lock of one file."""
-        return self._stripes[int(sha256[:2], 16)]
+        with self._guard:
+            return self._locks.setdefault(sha256, Lock())

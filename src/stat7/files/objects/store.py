@@ -137,6 +137,14 @@ class ObjectFiles:
         self._walks.keep(last, groups)
         return Page(items, scan_cursor(last))
 
+    def scan_notices(self, cursor: str | None, limit: int) -> Page[Notice]:
+        """See FileStore.scan_notices. Lists no files."""
+        groups = walk(self._storage, self._layout, (NOTICES,), scan_start(cursor, limit))
+        names = [sha256 for sha256, _ in islice(groups, limit)]
+        found = self._requests.all(self._notice_or_damage, names)
+        notices = [each for each in found if isinstance(each, Notice)]
+        return Page(notices, scan_cursor(names[-1]) if len(names) == limit else None)
+
     def sweep(self, older_than: int) -> int:
         """See FileStore.sweep: what was never given its name, tables and times without a file, bytes that came back
         after their withdrawal. Unfinished multipart uploads are not shown to us: a rule of the bucket ends those."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from threading import Lock, Semaphore
 
 from stat7.errors import ConfigError, Corrupt, Gone, Stat7Error, Unavailable
@@ -11,7 +12,7 @@ from stat7.files.base import CHUNK, StoredFile
 from stat7.files.objects.layout import LAYOUT, MARKER, VERSION, is_marker, marks_at, marks_of_marker, now
 from stat7.files.objects.locks import NameLocks
 from stat7.files.objects.reading import Reader
-from stat7.files.objects.storage import ABSENT
+from stat7.files.objects.storage import ABSENT, QUICK
 from stat7.files.verified import FileHash
 
 _TRIES = 20
@@ -88,15 +89,17 @@ class Writer:
     def small(self, sha256: str, data: bytes, table: bytes | None) -> StoredFile:
         """Store the bytes of a small file under their digest, in place of what is there; raises Gone."""
         self.prepare()
-        if table is not None:
-            # First: withdrawing erases the table last, so that none stays behind whoever wins.
-            self._storage.put_bytes(self._layout.table(sha256), table, {})
-        stored_at = now()
-        if not self._storage.put_bytes(self._layout.file(sha256), data, marks_at(stored_at), ABSENT):
-            stored_at = self._overwrite(sha256, data, table)
-            # Some servers look at the condition a moment before they write.
-            self._bury_withdrawn(sha256)
-        return StoredFile(sha256, len(data), stored_at)
+        if table is None:
+            return self._write(sha256, data)
+        beside = self._reader.requests.send(partial(self._put_table, sha256), table)
+        try:
+            return self._write(sha256, data)
+        except (Gone, Corrupt):
+            self._reader.requests.answer(beside)
+            self._storage.delete([self._layout.table(sha256)])
+            raise
+        finally:
+            self._reader.requests.answer(beside)
 
     def large(self, sha256: str, feed: Feed, taken: FileHash) -> StoredFile:
         """Store what comes straight under the digest that it must have; raises Gone."""
@@ -132,24 +135,30 @@ class Writer:
         self._storage.put_bytes(self._layout.file(sha256), MARKER, marks_of_marker())
         self._storage.delete([self._layout.table(sha256), self._layout.time(sha256)])
 
-    def _overwrite(self, sha256: str, data: bytes, table: bytes | None) -> int:
-        """Write over what is there: the same bytes are renewed by it, damaged ones mended. Returns the new time."""
+    def _write(self, sha256: str, data: bytes) -> StoredFile:
+        """Where something is, it is written over: the same bytes are renewed by that, damaged ones mended."""
         key = self._layout.file(sha256)
+        # A server may refuse much data at its beginning and break off while the rest is sent: then looking comes first.
+        look = len(data) > QUICK
+        # Whoever erases the file holds the lock until that is done: a client library sends a deletion again when the
+        # answer is lost, and a file stored in between would vanish.
         with self._locks.of(sha256):
             for _ in range(_TRIES):
-                info = self._storage.head(key)
+                info = self._storage.head(key) if look else None
                 if info is not None and is_marker(info):
-                    self._refuse_buried(sha256, table)
+                    self._reader.refuse_withdrawn(sha256)
                 stored_at = now()
                 expected = ABSENT if info is None else info.version
                 if self._storage.put_bytes(key, data, marks_at(stored_at), expected):
-                    return stored_at
+                    if info is not None:
+                        # Some servers look at the condition a moment before they write.
+                        self._bury_withdrawn(sha256)
+                    return StoredFile(sha256, len(data), stored_at)
+                look = True
         raise Unavailable(f"{self._storage.place}: file {sha256} is being written by others all the time; try again")
 
-    def _refuse_buried(self, sha256: str, table: bytes | None) -> None:
-        if table is not None:
-            self._storage.delete([self._layout.table(sha256)])
-        self._reader.refuse_withdrawn(sha256)
+    def _put_table(self, sha256: str, table: bytes) -> None:
+        self._storage.put_bytes(self._layout.table(sha256), table, {})
 
     def _stream(self, key: str, feed: Feed, stored_at: int) -> None:
         try:
@@ -181,7 +190,7 @@ class Writer:
 
     def _complete(self, sha256: str, taken: FileHash, stored_at: int) -> StoredFile:
         """The rest of a file written in parts: its table, and a look whether it was withdrawn meanwhile."""
-        self._storage.put_bytes(self._layout.table(sha256), taken.table.encode(), {})
+        self._put_table(sha256, taken.table.encode())
         self._bury_withdrawn(sha256)
         return StoredFile(sha256, taken.size, stored_at)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from typing import Any, Final
 
 import psycopg
@@ -23,11 +22,11 @@ ONE: Final = "SELECT document FROM entities WHERE address = $1"
 _ONE: Final = Statement(b"stat7_get", ONE, (17,))
 _MANY: Final = "SELECT address, document FROM entities WHERE address = ANY(%s)"
 _HAS: Final = "SELECT address FROM entities WHERE address = ANY(%s) AND document IS NOT NULL"
-_NOTICES: Final = """
-    SELECT address, "case", reason, withdrawn_at, id, previous FROM notices WHERE address = ANY(%s)"""
+_NOTICE: Final = 'SELECT address, "case", reason, withdrawn_at, id, previous FROM notices'
+_NOTICES: Final = f"{_NOTICE} WHERE address = ANY(%s)"
+_WALK_NOTICES: Final = f"{_NOTICE} WHERE address > %s ORDER BY address LIMIT %s"
 _WALK: Final = "SELECT address, document FROM entities WHERE address > %s ORDER BY address LIMIT %s"
 _ADDRESSES: Final = "SELECT address FROM entities WHERE address > %s ORDER BY address LIMIT %s"
-_WALK_NOTICES: Final = "SELECT address FROM notices WHERE address > %s ORDER BY address LIMIT %s"
 _NAMED: Final = """
     SELECT f.sha256 FROM unnest(%s, %s) AS f(sha256, key) WHERE EXISTS (
     SELECT 1 FROM entities AS e WHERE e.links @> ARRAY[f.key] AND f.sha256 = ANY(e.files))"""
@@ -132,9 +131,8 @@ def scan(connection: Connection, cursor: str | None, limit: int) -> Page[tuple[A
 def scan_notices(connection: Connection, cursor: str | None, limit: int) -> Page[Notice]:
     """The notices after the cursor's address, in address order."""
     rows = fetch(connection, _WALK_NOTICES, _position(cursor, _NOTICES_CURSOR), limit + 1)
-    items = list(read_notices(connection, (raw.hex() for (raw,) in rows[:limit])).values())
-    items.sort(key=itemgetter(0))
-    return Page(items, _NOTICES_CURSOR + rows[limit - 1][0].hex() if len(rows) > limit else None)
+    items = [Notice(raw.hex(), *rest) for raw, *rest in rows[:limit]]
+    return Page(items, _NOTICES_CURSOR + items[-1].address if len(rows) > limit else None)
 
 
 def named_files(connection: Connection, sha256s: Sequence[str]) -> set[str]:

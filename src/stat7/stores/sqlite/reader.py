@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import apsw
 
@@ -36,6 +36,9 @@ _WALK_DISPLACED: Final = """
 _WALK_NOTICES: Final = """
     SELECT lower(hex(address)) FROM notices WHERE address > unhex(?) AND length(address) = 32
     ORDER BY address LIMIT ?"""
+_NOTICES: Final = """
+    SELECT lower(hex(address)), "case", reason, withdrawn_at, id, previous FROM notices
+    WHERE address > unhex(?) AND length(address) = 32 ORDER BY address LIMIT ?"""
 _NAMED: Final = """
     SELECT wanted.value FROM json_each(?) AS wanted WHERE EXISTS
     (SELECT 1 FROM links AS l WHERE l.segment = ? AND l.target = unhex(wanted.value))"""
@@ -88,11 +91,9 @@ def scan(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[tu
 
 def scan_notices(connection: apsw.Connection, cursor: str | None, limit: int) -> Page[Notice]:
     """The notices after the cursor's address, in address order."""
-    after = _position(cursor, _NOTICES_CURSOR)
-    walk = [address for (address,) in fetch(connection, _WALK_NOTICES, (after, limit + 1))]
-    kept = notices(connection, walk[:limit])
-    items = [kept[address] for address in walk[:limit] if address in kept]
-    return Page(items, _NOTICES_CURSOR + walk[limit - 1] if len(walk) > limit else None)
+    rows: list[Any] = fetch(connection, _NOTICES, (_position(cursor, _NOTICES_CURSOR), limit + 1))
+    items = [Notice(*row) for row in rows[:limit]]
+    return Page(items, _NOTICES_CURSOR + items[-1].address if len(rows) > limit else None)
 
 
 def named_files(connection: apsw.Connection, sha256s: Sequence[str]) -> set[str]:
