@@ -45,6 +45,7 @@ class Bare:
         connection = store._connection
         self.session = connection.session
         self.in_flight = store.settings.in_flight
+        self.buckets = connection.buckets
         self.statements = {text: connection.prepare(text) for text in (STATES, GET, CELL, LINK, STORE)}
         self.move = connection.prepare(MAKE, once=True)
 
@@ -62,7 +63,7 @@ class Bare:
         for address, record in zip(addresses, batch, strict=True):
             facts = facts_of(record)
             reals = facts[7:10]
-            cells.append((*cell_key(address, facts), *reals))
+            cells.append((*cell_key(address, facts, self.buckets), *reals))
             place = (facts.realm, facts.horizon, facts.lineage, *reals)
             links += [(*key, *place) for key in link_keys(address, facts)]
             documents.append((*facts, record.document, address))

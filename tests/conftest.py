@@ -35,7 +35,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STORAGE_EMULATOR_HOST")
-_FOREIGN = ("AWS_", "AZURE_", "GOOGLE_", "PG")
+_FOREIGN = ("AWS_", "AZURE_", "CASSANDRA_", "GOOGLE_", "PG")
 
 
 @pytest.fixture(autouse=True)

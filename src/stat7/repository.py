@@ -194,8 +194,12 @@ class Repository:
     def find_page(
         self, query: Query, cursor: str | None = None, limit: int = 100, *, allow_scan: bool = False
     ) -> Page[Match]:
-        """One page of matches. Pages may be short or empty; only a missing cursor means that nothing follows."""
-        if self.store.capabilities.refuses_scans and not allow_scan:
+        """One page of matches. Pages may be short or empty; only a missing cursor means that nothing follows.
+
+        Raises Unsupported where the store would read a whole cluster, unless `allow_scan`; with a cursor it goes
+        on with what was allowed.
+        """
+        if cursor is None and self.store.capabilities.refuses_scans and not allow_scan:
             self._refuse_scan(query)
         page = self.store.find(query, cursor, limit)
         if query.versions == "all" or not page.items:

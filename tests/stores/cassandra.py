@@ -70,4 +70,4 @@ class Hooks:
         rows = below(store).run("SELECT realm, horizon, lineage FROM $.entities WHERE address = ?", raw)
         realm, horizon, lineage = rows[0]
         delete = "DELETE FROM $.cells WHERE realm = ? AND horizon = ? AND bucket = ? AND lineage = ? AND address = ?"
-        below(store).run(delete, realm, horizon, raw[0] >> 4, lineage, raw)
+        below(store).run(delete, realm, horizon, raw[0] * below(store).buckets >> 8, lineage, raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,11 +14,11 @@ from stat7.query import Query
 from stat7.repository import Repository
 from stat7.stores.base import Match
 from stat7.stores.cassandra import CassandraStore, find, planner
-from stat7.stores.cassandra.rows import BUCKETS, file_key, keys_in, neighbour_key, part_of, parts_of
+from stat7.stores.cassandra.rows import file_key, keys_in, neighbour_key, part_of, parts_of
 from stat7.testing.samples import FILES, attached, notice, random_queries, random_records, sample
 from stat7.testing.servers import Cassandra
-from stat7.testing.store_suite import find_all
-from tests.stores.cassandra import below, empty_store
+from stat7.testing.store_suite import find_all, walk
+from tests.stores.cassandra import below, empty_store, settings_for
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ def test_a_find_that_reads_everything_is_refused_unless_it_is_allowed(store: Cas
 def test_many_realms_are_scanned_and_give_the_same(store: CassandraStore, monkeypatch: pytest.MonkeyPatch) -> None:
     records = random_records(3, 80)
     store.put(records)
-    monkeypatch.setattr(find, "MOST_CELLS", BUCKETS)
-    monkeypatch.setattr(find.cells_of, "__defaults__", (BUCKETS,))
+    monkeypatch.setattr(find, "MOST_CELLS", 1)
+    monkeypatch.setattr(find.cells_of, "__defaults__", (1,))
     monkeypatch.setattr(find, "_MOST_REQUESTS", 32)
     monkeypatch.setattr(find, "_ROWS", 10)
     for query in (Query(realm="data,event,void"), *random_queries(4, 8, records)):
@@ -94,7 +95,7 @@ def test_a_walk_goes_on_as_it_began_when_realms_come(store: CassandraStore) -> N
     store.put([sample(f"{number}", lineage=1) for number in range(20)])
     query = Query(lineage="1..2")
     page = store.find(query, None, 5)
-    store.put([sample(f"late {number}", realm=f"realm{number}", lineage=2) for number in range(60)])
+    store.put([sample(f"late {number}", realm=f"realm{number}", lineage=2) for number in range(220)])
     assert store.explain(query).method == "scan"
     found = [*page.items, *find_all(store, query, 50, page.cursor)]
     assert len(found) == len(set(found))
@@ -148,3 +149,17 @@ def test_a_large_store_is_estimated_from_a_sample_that_is_kept(
     assert 300 <= store.explain(Query(adjacent_to="hot", realm="void")).matches <= 700
     store.withdraw([notice(record.address) for record in records[:50]])
     assert store.explain(Query(realm="void")) == plan
+
+
+def test_a_store_keeps_the_buckets_that_it_was_made_with(cassandra: Cassandra) -> None:
+    records = random_records(5, 60)
+    settings = settings_for(cassandra, cassandra.keyspace(), buckets=64)
+    with CassandraStore(settings) as made:
+        made.put(records)
+    with CassandraStore(replace(settings, buckets=1)) as store:
+        assert store._connection.buckets == 64
+        for query in random_queries(6, 8, records):
+            assert sorted(find_all(store, query, 7)) == sorted(
+                Match(r.address, r.id) for r in records if query.matches(r)
+            )
+        assert not list(walk(lambda cursor: store.check(cursor, 100), None))

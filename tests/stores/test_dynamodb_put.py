@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from stat7.testing.store_suite import check_all, find_all, race, scan_all
 
 pytest.importorskip("boto3")
 
-from stat7.stores.dynamodb import DynamoDBStore
+from stat7.stores.dynamodb import DynamoDBStore, check
 from stat7.stores.dynamodb.layout import Item
 from tests.stores.dynamodb import Opening, below, document_key, items_below, settings_for
 
@@ -43,8 +46,9 @@ def opening(dynamodb: DynamoDB) -> Iterator[Opening]:
 
 
 @pytest.fixture
-def store(opening: Opening) -> DynamoDBStore:
-    """A store in an empty table."""
+def store(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> DynamoDBStore:
+    """A store in an empty table, which waits briefly before it erases links."""
+    monkeypatch.setattr(check, "_SECONDS_TO_ERASE", 0.1)
     return opening()
 
 
@@ -163,6 +167,26 @@ def test_a_put_cut_off_after_its_links_is_not_found_and_completed_by_the_next(st
     assert store.named_files([FILES[2]]) == set()
     assert {finding.kind for finding in check_all(store)} == {"index"}
     assert store.put([record])[0] == [Outcome.NEW]
+    assert check_all(store) == []
+
+
+def test_compact_spares_the_links_of_a_put_under_way(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _linked("late")
+    real, links = _api(store).batch_execute_statement, threading.Event()
+
+    def late(**request: Any) -> Any:
+        links.set()
+        time.sleep(0.5)
+        return real(**request)
+
+    monkeypatch.setattr(check, "_SECONDS_TO_ERASE", 1.5)
+    _api(store).batch_execute_statement = late
+    with ThreadPoolExecutor(1) as pool:
+        putting = pool.submit(store.put, [record])
+        assert links.wait(30)
+        store.compact()
+        assert putting.result()[0] == [Outcome.NEW]
+    _api(store).batch_execute_statement = real
     assert check_all(store) == []
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
+from stat7.testing.fixtures import taking_turns
 from stat7.testing.required import missing, need, need_driver
 
 USES = """
@@ -77,3 +80,23 @@ def test_a_missing_driver_is_told_with_the_extra_that_brings_it(monkeypatch: pyt
         need_driver("postgres", "stat7_no_such_driver")
     with pytest.raises(pytest.skip.Exception, match="reason"):
         missing("postgres", "reason")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody waits there")
+def test_whoever_takes_turns_waits_for_the_one_inside_and_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    inside = threading.Event()
+
+    def other() -> None:
+        with taking_turns("one"):
+            inside.set()
+
+    with taking_turns("one"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        with taking_turns("two"):
+            assert not inside.wait(0.2)
+    thread.join(10)
+    assert inside.is_set()

@@ -39,15 +39,17 @@ class CassandraConfig:
     CASSANDRA_PASSWORD instead, PORT is 9042 and KEYSPACE stat7 if they are left out.
 
     replication: how often each row is kept, in each data centre or by data centre (`dc1:3,dc2:3`), if the keyspace is
-    made; consistency: quorum or local_quorum; local_dc: the data centre that is near; timeout: seconds that a request
-    may take; connect_timeout: seconds to wait for a connection; in_flight: most requests of a call at once; retries:
-    how often a call is tried again while the cluster is away (stat7.opening sees to that); tls: yes to encrypt, with
-    ca, cert and key as files.
+    made; buckets: partitions of the index for each realm and horizon, a power of two up to 64, if the tables are made
+    (4; 16 for a billion entities); consistency: quorum or local_quorum; local_dc: the data centre that is near;
+    timeout: seconds that a request may take; connect_timeout: seconds to wait for a connection; in_flight: most
+    requests of a call at once; retries: how often a call is tried again while the cluster is away (stat7.opening sees
+    to that); tls: yes to encrypt, with ca, cert and key as files.
     """
 
     example: ClassVar[str] = "cassandra://host1,host2/keyspace"
     readers: ClassVar[Mapping[str, Reader]] = {
         "replication": _replication,
+        "buckets": one_of("1", "2", "4", "8", "16", "32", "64"),
         "consistency": one_of("quorum", "local_quorum"),
         "local_dc": word,
         "timeout": number("seconds", 0.1, 600),
@@ -106,5 +108,7 @@ class CassandraConfig:
         if user is None:
             user, password = os.environ.get("CASSANDRA_USERNAME") or None, os.environ.get("CASSANDRA_PASSWORD")
         given = {name: value for name, value in self.options.items() if name != "retries"}
+        if "buckets" in given:
+            given["buckets"] = int(given["buckets"])
         settings = Settings(self.hosts, self.port, self.keyspace, user, password, **given)
         return CassandraStore(settings, make=make)

@@ -6,7 +6,7 @@
 | redis_url | redis_server | the URL of a Redis without keys |
 | s3_bucket, gcs_bucket, azure_bucket | s3_server, gcs_server, azure_server | a Bucket without objects |
 | cassandra | the same | a Cassandra of one node; `keyspace()` gives names of keyspaces |
-| cassandra_cluster | | a Cassandra of three nodes that a module's tests may stop and kill |
+| cassandra_cluster | | a Cassandra of three nodes that a module's tests may stop and kill; one at a time on a machine |
 | dynamodb | dynamodb_server | a DynamoDB without tables |
 | start_server(server) | | starts a server of the test's own, to be set otherwise or to be killed |
 | fault_proxy(server) | | a FaultProxy before a server |
@@ -20,9 +20,12 @@ What servers printed during a test that failed is shown in its report, and their
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -163,16 +166,42 @@ def azure_bucket(azure_server: AzureServer) -> Iterator[Bucket]:
 
 
 @contextmanager
-def started_cassandra(cluster: Cassandra) -> Iterator[Cassandra]:
-    """The same as `started` for the nodes of a Cassandra, each with its own log."""
-    need(cluster.program.name)
-    _running.update(dict.fromkeys(cluster.nodes, 0))
+def taking_turns(what: str) -> Iterator[None]:
+    """Wait until no other process of this user is inside for the same `what`, a word: pytest-xdist has several.
+
+    Ends with the process, however that ends. On Windows nobody waits.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    path = Path(tempfile.gettempdir(), f"stat7-{what}-{os.getuid()}.lock")
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        yield cluster.start()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
-        cluster.stop()
-        for node in cluster.nodes:
-            del _running[node]
+        # Said, not left to closing: a forked child may still hold the file open.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        os.close(lock)
+
+
+@contextmanager
+def started_cassandra(cluster: Cassandra) -> Iterator[Cassandra]:
+    """The same as `started` for the nodes of a Cassandra, each with its own log.
+
+    Of several nodes there is one Cassandra at a time: two would take nearly 4 GB, and starve each other of processors.
+    """
+    need(cluster.program.name)
+    with taking_turns("cassandra-nodes") if len(cluster.nodes) > 1 else nullcontext():
+        _running.update(dict.fromkeys(cluster.nodes, 0))
+        try:
+            yield cluster.start()
+        finally:
+            cluster.stop()
+            for node in cluster.nodes:
+                del _running[node]
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,9 @@ def _judge_facts(address: Address, stored: Facts, proper: Facts) -> Iterator[Fin
 
 def _missing(connection: Connection, realms: Realms, facts: dict[bytes, Facts]) -> Iterator[Finding]:
     """The index rows that these entities lack."""
-    cells: list[tuple[Any, ...]] = [(*cell_key(address, each), *each[7:10]) for address, each in facts.items()]
+    cells: list[tuple[Any, ...]] = [
+        (*cell_key(address, each, connection.buckets), *each[7:10]) for address, each in facts.items()
+    ]
     links: list[tuple[Any, ...]] = [
         (*key, each.realm, each.horizon, each.lineage, *each[7:10])
         for address, each in facts.items()
@@ -173,7 +175,7 @@ def _index_rows(connection: Connection, phase: str, after: str, limit: int) -> S
         is_withdrawn, facts = held.get(address, (False, None))
         keys: Collection[Any] = ()
         if facts is not None and not is_withdrawn and None not in facts[4:7]:
-            keys = (cell_key(address, facts),) if phase == "cells" else link_keys(address, facts)
+            keys = (cell_key(address, facts, connection.buckets),) if phase == "cells" else link_keys(address, facts)
         if tuple(row[:place]) not in keys and written < young:
             told = "none is stored" if facts is None or is_withdrawn else "its document says otherwise"
             findings.append(Finding("index", address.hex(), f"a row in {phase} leads to this entity, but {told}"))

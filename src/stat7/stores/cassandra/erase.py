@@ -71,7 +71,7 @@ def erase_left(connection: Connection, addresses: Sequence[bytes]) -> int:
 def erase_index(connection: Connection, facts: Mapping[bytes, Facts]) -> None:
     """Erase the index rows of these entities."""
     # Damage may have left part of a row; such an entity has no place that could be told from it.
-    keys = (cell_key(address, each) for address, each in facts.items())
+    keys = (cell_key(address, each, connection.buckets) for address, each in facts.items())
     cells = [key for key in keys if None not in key]
     links = [key for address, each in facts.items() for key in link_keys(address, each)]
     statements = [

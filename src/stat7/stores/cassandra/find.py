@@ -24,7 +24,6 @@ from stat7.stores.base import Match, Page
 from stat7.stores.cassandra.reader import facts_at, facts_in
 from stat7.stores.cassandra.realms import Realms
 from stat7.stores.cassandra.rows import (
-    BUCKETS,
     FACTS,
     LINK_BUCKETS,
     holds,
@@ -39,7 +38,7 @@ from stat7.stores.cassandra.session import Connection
 from stat7.stores.cassandra.walk import Walk
 
 MOST_CELLS: Final = 4096
-"""Partitions that a find may walk through; there are 80 for each realm."""
+"""Partitions that a find may walk through."""
 
 _MOST_REQUESTS: Final = 512
 _FEW: Final = 2
@@ -99,9 +98,10 @@ class Source(Protocol):
 class Cells:
     """The rows of `cells` that a query asks for."""
 
-    def __init__(self, query: Query, cells: Sequence[Cell]) -> None:
+    def __init__(self, query: Query, cells: Sequence[Cell], buckets: int) -> None:
         self._query = query
         self._cells = cells
+        self._buckets = buckets
         low, high = query.lineage
         self._first = (max(low or 0, 0), b"")
         self._most = MAX_LINEAGE if high is None else high
@@ -140,7 +140,7 @@ class Cells:
         if not (REALM.fullmatch(realm) and all(each.isdecimal() and each.isascii() for each in numbers)):
             raise _refused()
         horizon, bucket, lineage = (int(each[:20]) for each in numbers)
-        is_there = horizon < len(HORIZONS) and bucket < BUCKETS and lineage <= MAX_LINEAGE
+        is_there = horizon < len(HORIZONS) and bucket < self._buckets and lineage <= MAX_LINEAGE
         if not (is_there and (address == "-" or is_address(address))):
             raise _refused()
         cell = (realm, horizon, bucket)
@@ -198,10 +198,12 @@ def find(connection: Connection, realms: Realms, query: Query, cursor: str | Non
     targets = targets_of(query)
     # A walk goes on as it began, however many realms there are by now.
     kind = "" if position is None else position[:2]
-    cells = None if targets or kind == "s:" else cells_of(realms, query, most=sys.maxsize if kind else MOST_CELLS)
+    buckets = connection.buckets
+    most = sys.maxsize if kind else MOST_CELLS
+    cells = None if targets or kind == "s:" else cells_of(realms, query, buckets, most)
     if cells is None and not targets:
         return _scan(connection, query, position, limit)
-    source = Links(query, targets[0]) if targets else Cells(query, cells or ())
+    source = Links(query, targets[0]) if targets else Cells(query, cells or (), buckets)
     start = Place(0, source.first(0)) if position is None else source.place(position)
     found, end = _walk(connection, source, start, limit, size_of(query, limit))
     rows = facts_at(connection, found)
@@ -213,7 +215,7 @@ def find(connection: Connection, realms: Realms, query: Query, cursor: str | Non
     return Page(items, None if end is None else query.cursor(source.position(end)))
 
 
-def cells_of(realms: Realms, query: Query, most: int = MOST_CELLS) -> list[Cell] | None:
+def cells_of(realms: Realms, query: Query, buckets: int, most: int = MOST_CELLS) -> list[Cell] | None:
     """The partitions of `cells` that a query has to look at, in order.
 
     None if they are more than `most`, or if all of every partition would be read, which a scan does in larger steps.
@@ -222,9 +224,9 @@ def cells_of(realms: Realms, query: Query, most: int = MOST_CELLS) -> list[Cell]
         return None
     asked = realms.asked_for(query.realms)
     horizons = horizons_of(query)
-    if len(asked) * len(horizons) * BUCKETS > most:
+    if len(asked) * len(horizons) * buckets > most:
         return None
-    return [(realm, horizon, bucket) for realm in asked for horizon in horizons for bucket in range(BUCKETS)]
+    return [(realm, horizon, bucket) for realm in asked for horizon in horizons for bucket in range(buckets)]
 
 
 def size_of(query: Query, limit: int) -> int:

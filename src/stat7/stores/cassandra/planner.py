@@ -66,7 +66,7 @@ class Planner:
         if targets:
             return self._by_links(query, targets[0])
         sample = self._sampled()
-        cells = cells_of(self._realms, query)
+        cells = cells_of(self._realms, query, self._connection.buckets)
         matches = _scaled(sample, sum(holds(query, (), facts) for facts in sample.facts))
         placed = _scaled(sample, sum(_is_in_reach(query, facts) for facts in sample.facts))
         rows = _for_a_page(placed if cells is not None else sample.total, matches)

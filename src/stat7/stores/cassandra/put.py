@@ -102,7 +102,7 @@ def _write(connection: Connection, realms: Realms, records: Iterable[Record]) ->
     for record in records:
         address, facts = bytes.fromhex(record.address), facts_of(record)
         reals = (record.resonance, record.velocity, record.density)
-        cells.append((*cell_key(address, facts), *reals))
+        cells.append((*cell_key(address, facts, connection.buckets), *reals))
         place = (record.realm, record.horizon, record.lineage, *reals)
         links += [(*key, *place) for key in link_keys(address, facts)]
         documents.append((*facts, record.document, address))

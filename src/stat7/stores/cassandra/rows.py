@@ -1,7 +1,7 @@
 """What a row of each table holds, and in which partition it lies.
 
-A partition should stay well below a gigabyte. There are 80 for each realm in `cells` (5 horizons, 16 parts of the
-addresses) and 512 in `links`: with a billion entities the largest have some 400 MB.
+A partition should stay well below a gigabyte. In `cells` there are five times `buckets` for each realm (the horizons,
+and parts of the addresses), in `links` 512: docs/scaling.md says how large they grow.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from stat7.address import Address, is_address
 from stat7.coordinates import HORIZONS
 from stat7.query import ANY, Query
 from stat7.record import Notice, Record
-
-BUCKETS: Final = 16
-"""Parts of the addresses, by their first hex digit, for each realm and horizon."""
 
 LINK_GROUPS: Final = 128
 """Parts of the targets."""
@@ -93,9 +90,9 @@ def keys_in(links: bytes) -> Iterator[bytes]:
     return (links[at : at + KEY_BYTES] for at in range(0, len(links) - KEY_BYTES + 1, KEY_BYTES))
 
 
-def cell_key(address: bytes, facts: Facts) -> CellKey:
+def cell_key(address: bytes, facts: Facts, buckets: int) -> CellKey:
     """Where the entity is in `cells`."""
-    return CellKey(facts.realm, facts.horizon, address[0] >> 4, facts.lineage, address)
+    return CellKey(facts.realm, facts.horizon, address[0] * buckets >> 8, facts.lineage, address)
 
 
 def link_keys(address: bytes, facts: Facts) -> list[LinkKey]:

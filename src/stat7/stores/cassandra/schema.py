@@ -1,7 +1,7 @@
 """The tables, made by `stat7 init` or the first opening, and their version.
 
 entities  a document by its address, with the facts it is found by and its links; the cells of its notice, if withdrawn
-cells     by realm, horizon and part of the addresses: lineage, address, and the three reals
+cells     by realm, horizon and part of the addresses (bucket): lineage, address, and the three reals
 links     by part of the targets: target (a neighbour or a file), address, and where that entity is
 notices   the addresses that were withdrawn
 heads     id -> current address, touched by lightweight transactions alone
@@ -38,31 +38,38 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS $.heads(id text PRIMARY KEY, address blob)",
 )
 TABLES: Final = ("names", "entities", "cells", "links", "notices", "heads")
-_VERSION: Final = "SELECT value FROM $.names WHERE kind = 'about' AND name = 'schema'"
-_DECLARE: Final = "INSERT INTO $.names(kind, name, value) VALUES ('about', 'schema', ?)"
+_ABOUT: Final = "SELECT name, value FROM $.names WHERE kind = 'about'"
+# Two that make the store at once must agree.
+_DECLARE: Final = "INSERT INTO $.names(kind, name, value) VALUES ('about', ?, ?) IF NOT EXISTS"
 
 
 def prepare(connection: Connection, *, make: bool) -> None:
     """Make the keyspace and tables if they aren't there; unless `make` that is a ConfigError, as a newer version is."""
-    version = version_of(connection)
-    if version is None:
-        settings = connection.settings
+    settings = connection.settings
+    about = _about(connection)
+    if "schema" not in about:
         if not make:
             raise ConfigError(f"there is no store at {settings.where()}; make one with `stat7 init`, or mend the URL")
         _make(connection)
-        version = SCHEMA_VERSION
+        about = _about(connection)
+    version = int(about.get("schema", 0))
     if version != SCHEMA_VERSION:
-        where = connection.settings.where()
+        where = settings.where()
         raise ConfigError(f"the store at {where} has schema version {version}, not {SCHEMA_VERSION}; update stat7")
+    connection.buckets = int(about["buckets"])
 
 
 def version_of(connection: Connection) -> int | None:
     """The version of the tables that are there, None if they aren't all."""
+    about = _about(connection)
+    return int(about["schema"]) if "schema" in about else None
+
+
+def _about(connection: Connection) -> dict[str, str]:
     try:
-        rows = connection.ask(_VERSION)
+        return dict(connection.ask(_ABOUT))
     except InvalidRequest:
-        return None
-    return int(rows[0][0]) if rows else None
+        return {}
 
 
 def _make(connection: Connection) -> None:
@@ -74,4 +81,6 @@ def _make(connection: Connection) -> None:
         connection.define(f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = {{{written}}}")
     for table in _TABLES:
         connection.define(table)
-    connection.run(_DECLARE, str(SCHEMA_VERSION))
+    # The version last: where it stands, all is there.
+    for name, value in (("buckets", settings.buckets), ("schema", SCHEMA_VERSION)):
+        connection.run(_DECLARE, name, str(value))

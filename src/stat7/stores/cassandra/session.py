@@ -78,6 +78,8 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.buckets = settings.buckets
+        """Parts of the addresses for each realm and horizon: what the store was made with, once that is known."""
         self._tls = settings.tls_context()
         self._lock = threading.Lock()
         self._process = os.getpid()

@@ -1,4 +1,4 @@
-"""What can be set of a Cassandra store. Limits are checked where a URL is read, in registry/stores.py."""
+"""What can be set of a Cassandra store. Limits are checked where a URL is read, in registry/cassandra.py."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ class Settings:
     """Where the cluster is and how it is used.
 
     `hosts` are some of its nodes, the others are found by them; `local_dc` names the data centre that is near (that of
-    the nodes named, if None). `replication`: how often each row is kept, by data centre, used when the keyspace is
-    made. `consistency` is `quorum` or `local_quorum`, for reads and writes alike. `timeout` is the most seconds that
-    one request may take, the driver's repetitions included, `connect_timeout` the same for a connection. `in_flight`
-    bounds the requests that one call has under way. With `tls` the nodes' certificates must be signed by one of `ca`
-    (a file; the system's own if None); `cert` and `key` are files of a certificate of ours.
+    the nodes named, if None). `consistency` is `quorum` or `local_quorum`, for reads and writes alike. `timeout` is the
+    most seconds that one request may take, the driver's repetitions included, `connect_timeout` the same for a
+    connection. `in_flight` bounds the requests that one call has under way. With `tls` the nodes' certificates must be
+    signed by one of `ca` (a file; the system's own if None); `cert` and `key` are files of a certificate of ours.
+
+    Used only when keyspace and tables are made: `replication`, how often each row is kept, by data centre; `buckets` (a
+    power of two up to 64), in how many partitions the index rows of one realm and horizon lie. Each of them takes a
+    request of a find; with a billion entities and 16 buckets those of a large realm have some 400 MB each.
     """
 
     hosts: tuple[str, ...]
@@ -29,6 +32,7 @@ class Settings:
     keyspace: str = "stat7"
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    buckets: int = 4
     replication: Mapping[str, int] = field(default_factory=lambda: {EVERYWHERE: 3})
     consistency: str = "quorum"
     local_dc: str | None = None

@@ -1,17 +1,19 @@
 """Comparing links, index attributes and notices with the documents, item by item through the table.
 
-Everything is scanned once; what belongs to the items of a page is fetched with it. What others write meanwhile may show
-as a link without its document, since links are written first.
+Everything is scanned once; what belongs to the items of a page is fetched with it. Links are written before their
+document, so a link without one is looked at again a while later, before it is told or erased.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from stat7.errors import InvalidEntity, InvalidQuery
+from stat7.paging import in_batches
 from stat7.record import notice_digest
 from stat7.stores.base import Finding, Page
 from stat7.stores.dynamodb.erase import parsed
@@ -32,6 +34,10 @@ from stat7.stores.dynamodb.layout import (
 )
 from stat7.stores.dynamodb.session import Session
 
+_SECONDS_TO_TELL: Final = 2.0
+_SECONDS_TO_ERASE: Final = 15.0
+"""After so long a put has stored the document of a link that it wrote, or has failed."""
+_AT_ONCE: Final = 10_000
 _CURSOR: Final = "check."
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TOLD: Final = {
@@ -52,11 +58,16 @@ def check(session: Session, cursor: str | None, limit: int) -> Page[Finding]:
 
 def compact(session: Session, limit: int) -> None:
     """Erase links whose documents are not there or don't name them: what puts and withdrawals cut off left behind."""
+    for loose in in_batches(_all_loose(session, limit), _AT_ONCE):
+        time.sleep(_SECONDS_TO_ERASE)
+        session.write_items({"DeleteRequest": {"Key": each}} for each in _loose(session, loose))
+
+
+def _all_loose(session: Session, limit: int) -> Iterator[Item]:
     cursor: str | None = None
     while True:
         items, cursor = _page(session, cursor, limit)
-        links = [item for item in items if item["pk"]["B"][:1] in (NEIGHBOURS, FILES)]
-        session.write_items({"DeleteRequest": {"Key": each}} for each in _loose(session, links))
+        yield from _loose(session, [item for item in items if item["pk"]["B"][:1] in (NEIGHBOURS, FILES)])
         if cursor is None:
             return
 
@@ -125,12 +136,15 @@ def _unlisted(session: Session, items: list[Item]) -> Iterator[Finding]:
 
 
 def _links(session: Session, links: list[Item]) -> Iterator[Finding]:
-    for loose in _loose(session, links):
+    suspects = _loose(session, links)
+    if suspects:
+        time.sleep(_SECONDS_TO_TELL)
+    for loose in _loose(session, suspects):
         detail = f"it has a link of {_what(loose['pk']['B'])}, but no document that names it; `gc --compact` erases it"
         yield Finding("index", address_in(loose), detail)
 
 
-def _loose(session: Session, links: list[Item]) -> list[Item]:
+def _loose(session: Session, links: Sequence[Item]) -> list[Item]:
     """The keys of those links whose document is not there or doesn't name them."""
     documents = _documents_of(session, {link["sk"]["B"] for link in links})
     named = {_pair(each) for item in documents if "k" not in item for each in link_keys(item)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Which table it is and how it is used. Their limits are checked where a URL is read, in registry/stores.py.
+    """Which table it is and how it is used. Their limits are checked where a URL is read, in registry/dynamodb.py.
 
     `table`: its name. `region`, `endpoint`, `profile` and the keys: what isn't given is as boto3 finds it (AWS_REGION,
     AWS_ACCESS_KEY_ID, ~/.aws, the machine's role, …). `timeout`: seconds that one answer may take; `connect_timeout`:
