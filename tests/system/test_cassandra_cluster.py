@@ -5,9 +5,7 @@ All in one test each, so that processes that share the tests don't start a clust
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -25,9 +23,9 @@ from stat7.testing.samples import sample, samples
 from stat7.testing.servers import Cassandra
 from stat7.testing.store_suite import check_all
 from tests.stores.cassandra import Hooks, empty_store
+from tests.system.racing import race_on_one_head
 
 LOAD_SECONDS = 12.0
-RACE_SECONDS = 20.0
 THREADS = 8
 TIMEOUT = 8.0
 
@@ -108,36 +106,6 @@ def _all_is_there(store: Store, load: Load) -> None:
     assert store.heads([each.id for each in records]) == {each.id: each.address for each in records}
 
 
-def _race(store: Store, seconds: float, disturb: Callable[[], object]) -> None:
-    """Threads move one head from what they read to values of their own: those told they did stand in one chain."""
-    end, before, won = time.monotonic() + seconds, {}, set()
-    store.swap_heads([HeadMove("raced", None, "0" * 64)])
-
-    def work(number: int) -> int:
-        tries = 0
-        while time.monotonic() < end:
-            tries += 1
-            head = store.heads(["raced"])["raced"]
-            new = hashlib.sha256(f"{head}{number}{random.random()}".encode()).hexdigest()
-            before[new] = head
-            if store.swap_heads([HeadMove("raced", head, new)]) == [True]:
-                won.add(new)
-        return tries
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        jobs = [pool.submit(work, number) for number in range(THREADS)]
-        time.sleep(seconds / 3)
-        disturb()
-        tries = sum(job.result() for job in jobs)
-    chain, head = set(), store.heads(["raced"])["raced"]
-    while head != "0" * 64:
-        chain.add(head)
-        head = before[head]
-    assert won <= chain, "an update was lost"
-    assert len(won) > THREADS
-    print(f"{len(won)} of {tries} moves made, {len(chain) - len(won)} made without an answer")
-
-
 def test_the_suites_pass_on_three_nodes(start_cassandra: Callable[[Cassandra], Cassandra], tmp_path: Path) -> None:
     suites = Suites(start_cassandra(Cassandra(nodes=3)))
     names = suites.tests()
@@ -181,7 +149,7 @@ def test_the_loss_of_a_node_costs_nothing_and_of_two_no_acknowledged_write(
         _wait_until(lambda: store.put(extra)[0].count(Outcome.NEW) >= 0)
         _all_is_there(store, load)
         assert [finding for finding in check_all(store) if finding.kind != "index"] == []
-        _race(store, RACE_SECONDS, lambda: cluster.kill(2))
+        race_on_one_head([store], lambda: cluster.kill(2))
 
 
 def _wait_until(works: Callable[[], object], seconds: float = 60.0) -> None:

@@ -9,32 +9,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 import stat7
+from stat7.address import Address
 from stat7.address import digest as sha256_of
 from stat7.errors import Unavailable
-from stat7.operations.copy import copy
-from stat7.operations.digest import digest
+from stat7.files.base import FileStore
+from stat7.files.memory import MemoryFiles
 from stat7.operations.verify import verify
 from stat7.repository import Repository
-from stat7.stores.base import HeadMove
+from stat7.stores.base import Store
+from stat7.testing import RepositorySuite
 from stat7.testing.required import need_driver
-from stat7.testing.samples import attached, chain, random_queries, random_records, sample, samples
+from stat7.testing.samples import attached, chain, random_records, sample, samples
 from stat7.testing.servers import DynamoDB
 
 pytest.importorskip("boto3")
 
-from tests.stores.dynamodb import url_for
+from stat7.stores.dynamodb import DynamoDBStore
+from tests.stores.dynamodb import below, document_key, settings_for, url_for
+from tests.system.racing import race_on_one_head
 
 LONGEST = 12.0
 """Seconds that any call may take here: it is repeated for 3, and what was begun by then has 3 more for each request."""
 BRIEF: Final[dict[str, Any]] = {"retry": 3, "timeout": 3, "connect_timeout": 1}
-RACE = 5.0
 
 
 @pytest.fixture
@@ -74,27 +76,25 @@ def _fill(repo: Repository) -> None:
     repo.withdraw([histories[5].address, histories[390].address, "0" * 64], case="7", reason="by request")
 
 
-def test_a_journey_from_sqlite_to_dynamodb_and_back_changes_nothing(
-    server: DynamoDB, repositories: Callable[..., Repository], tmp_path: Path
-) -> None:
-    urls = [f"sqlite:{tmp_path / 'a.db'}", url_for(server), f"sqlite:{tmp_path / 'b.db'}"]
-    repos = [repositories(url, f"file:{tmp_path / str(number)}") for number, url in enumerate(urls)]
-    _fill(repos[0])
-    queries = random_queries(6, 30, random_records(4, 900))
+class TestRepositoryOnDynamoDB(RepositorySuite):
+    """The rules of a repository, the retries in the client."""
 
-    def answers(repo: Repository) -> list[list[str]]:
-        return [sorted(repo.find_addresses(query, allow_scan=True)) for query in queries]
+    @pytest.fixture(autouse=True)
+    def _server(self, dynamodb: DynamoDB) -> None:
+        self.server = dynamodb
 
-    expected, told = answers(repos[0]), digest(repos[0])
-    assert sum(map(bool, expected)) > 10
-    for source, target in pairwise(repos):
-        result = copy(source, target, verify=True)
-        assert result.ok, result
-        assert result.target == told
-        assert answers(target) == expected
-    findings: list[object] = []
-    verify(repos[1], on_finding=lambda finding, repaired: findings.append(finding))
-    assert findings == []
+    def make_stores(self, tmp_path: Path) -> tuple[Store, FileStore]:
+        table = f"r{sha256_of(str(tmp_path).encode())[:16]}"
+        return DynamoDBStore(settings_for(self.server, table)), MemoryFiles()
+
+    def damage(self, store: Store, address: Address, data: bytes = b"damaged") -> None:
+        assert isinstance(store, DynamoDBStore)
+        below(store).update_item(
+            TableName=store.settings.table,
+            Key=document_key(store, address),
+            UpdateExpression="SET d = :d",
+            ExpressionAttributeValues={":d": {"B": data}},
+        )
 
 
 def test_the_command_line_works_on_it(server: DynamoDB, tmp_path: Path) -> None:
@@ -210,21 +210,4 @@ def test_a_server_killed_under_load_loses_nothing_and_each_call_ends_in_time_wit
 def test_eight_threads_racing_for_one_head_lose_no_update(
     server: DynamoDB, repositories: Callable[..., Repository], tmp_path: Path
 ) -> None:
-    stores = [repositories(url_for(server), f"file:{tmp_path / 'f'}").store for _ in range(2)]
-    stop = time.monotonic() + RACE
-    won: list[int] = [0] * 8
-
-    def work(number: int) -> None:
-        store = stores[number % 2]
-        while time.monotonic() < stop:
-            head = store.heads(["counter"]).get("counter")
-            following = f"{int(head or '0', 16) + 1:064x}"
-            won[number] += store.swap_heads([HeadMove("counter", head, following)]) == [True]
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(won) > 20
-    assert stores[0].heads(["counter"]) == {"counter": f"{sum(won):064x}"}
+    race_on_one_head([repositories(url_for(server), f"file:{tmp_path / 'f'}").store for _ in range(2)])

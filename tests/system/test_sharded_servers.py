@@ -1,12 +1,7 @@
-"""Shards on three PostgreSQL servers: one killed or frozen under load, threads that race, and a journey there and back.
-
-STAT7_TEST_RACE_SECONDS says how long the race lasts; a few seconds if it doesn't.
-"""
+"""Shards on three PostgreSQL servers: one killed or frozen under load, and threads that race."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import random
 import threading
 import time
@@ -18,8 +13,6 @@ import pytest
 
 import stat7
 from stat7.errors import Unavailable
-from stat7.operations.copy import copy
-from stat7.operations.digest import digest
 from stat7.operations.verify import verify
 from stat7.record import Record
 from stat7.registry import open_store
@@ -31,16 +24,14 @@ from stat7.stores.sharded import ShardedStore, ShardMap
 from stat7.stores.sharded.making import make_set
 from stat7.testing.fixtures import started
 from stat7.testing.required import need_driver
-from stat7.testing.samples import random_queries, sample
+from stat7.testing.samples import sample
 from stat7.testing.servers import FaultProxy, PostgreSQL, Server
 from stat7.testing.store_suite import check_all, race
 from tests.stores.postgresql import url_through
 from tests.stores.sharding import records_at
-from tests.system.test_across_stores import _answers, _fill
+from tests.system.racing import RACE_SECONDS, THREADS
 
 SHARDS = 3
-THREADS = 8
-RACE_SECONDS = float(os.environ.get("STAT7_TEST_RACE_SECONDS", "4"))
 LONGEST = 25.0
 """Seconds that any call may take: retries end after 10, and what was begun by then has its own limits."""
 
@@ -247,18 +238,3 @@ def test_eight_threads_racing_on_one_head_lose_no_update(shards: str) -> None:
     assert length == sum(made) > THREADS
     assert check_all(store) == []
     store.close()
-
-
-def test_everything_survives_a_journey_to_shards_and_back(shards: str, tmp_path: Path) -> None:
-    urls = [f"sqlite:{tmp_path / 'first.db'}", shards, f"sqlite:{tmp_path / 'last.db'}"]
-    repos = [stat7.open(url, files=f"file:{tmp_path / f'files-{n}'}") for n, url in enumerate(urls)]
-    queries = random_queries(5, 50, _fill(repos[0]))
-    expected, expected_digest = _answers(repos[0], queries), digest(repos[0])
-    for source, target in itertools.pairwise(repos):
-        result = copy(source, target, verify=True)
-        assert result.ok, result
-        assert result.target == expected_digest
-        assert _answers(target, queries) == expected
-    assert verify(repos[1]).findings == 0
-    for repo in repos:
-        repo.close()
