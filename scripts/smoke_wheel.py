@@ -50,7 +50,8 @@ ENTITY = {
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys, stat7
 OF_EXTRAS = {
-    "google", "hypothesis", "jsonschema", "numpy", "obstore", "psutil", "psycopg", "psycopg_pool", "pytest", "redis"
+    "boto3", "botocore", "cassandra", "google", "hypothesis", "jsonschema", "numpy", "obstore", "psutil", "psycopg",
+    "psycopg_pool", "pytest", "redis"
 }
 for module in pkgutil.walk_packages(stat7.__path__, "stat7."):
     if module.name.endswith("__main__"):

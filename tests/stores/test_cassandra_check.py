@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,30 @@ def test_index_rows_that_lead_nowhere_are_found_once_they_are_old(
         "a row in cells",
         "a row in links",
     ]
+    store.compact()
+    assert check_all(store) == []
     store.put([orphan])
+    assert check_all(store) == []
+
+
+def test_compact_spares_the_index_rows_that_a_put_writes_meanwhile(
+    store: CassandraStore, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = sample("orphan", adjacency=["n"], realm="void")
+    put._write(below(store), store._realms, [orphan])
+    below(store).run("DELETE FROM $.entities WHERE address = ?", bytes.fromhex(orphan.address))
+    monkeypatch.setattr(check, "_young", lambda connection: int(time.time() * 1e6) + 10**6)
+    real = check._loose
+
+    def and_then_put(*given: Any) -> Any:
+        found = real(*given)
+        if found[0]:
+            store.put([orphan])
+        return found
+
+    monkeypatch.setattr(check, "_loose", and_then_put)
+    store.compact()
+    monkeypatch.setattr(check, "_loose", real)
     assert check_all(store) == []
 
 

@@ -1,4 +1,4 @@
-"""Comparing index rows with documents; nothing is changed.
+"""Comparing index rows with documents, and erasing those that lead to nothing.
 
 entities  in the order of tokens: the facts of each row against its document, its index rows, notices
 cells     each row has its entity, which lies there; so do
@@ -163,25 +163,58 @@ def _missing(connection: Connection, realms: Realms, facts: dict[bytes, Facts]) 
             yield Finding("index", address.hex(), "its realm is not among those that finds ask for")
 
 
-def _index_rows(connection: Connection, phase: str, after: str, limit: int) -> Step:
-    table, read = (_CELLS, _cell_position) if phase == "cells" else (_LINKS, _link_position)
-    rows = table.page(connection, read(after) if after else None, limit)
+def erase_loose(connection: Connection, limit: int) -> None:
+    """Erase index rows that lead to nothing, as puts that were cut off leave them; reads all of them."""
+    for table in (_CELLS, _LINKS):
+        where = " AND ".join(f"{name} = ?" for name in (*table.partition, *table.clustering))
+        # By the time at which the row was written: what a put writes in this moment stays.
+        text, after = f"DELETE FROM $.{table.name} USING TIMESTAMP ? WHERE {where}", None
+        while True:
+            loose, after = _loose(connection, table, after, limit)
+            connection.run_each(text, [(each.written, *each.key) for each in loose])
+            if after is None:
+                break
+
+
+class _Loose(NamedTuple):
+    """The key of an index row that leads to nothing, when it was written (microseconds since 1970), and why."""
+
+    key: tuple[Any, ...]
+    written: int
+    reason: str
+
+
+def _loose(
+    connection: Connection, table: Table, after: Sequence[Any] | None, limit: int
+) -> tuple[list[_Loose], tuple[Any, ...] | None]:
+    """Those of the next rows, and the key of the last one (None: there are no more)."""
+    rows = table.page(connection, after, limit)
     place = len(table.partition) + len(table.clustering)
     young = _young(connection)
     held = facts_at(connection, list(dict.fromkeys(row[place - 1] for row in rows)))
-    findings = []
+    loose = []
     for row in rows:
-        address, written = row[place - 1], row[-1] or 0
-        is_withdrawn, facts = held.get(address, (False, None))
+        key, written = tuple(row[:place]), row[-1] or 0
+        is_withdrawn, facts = held.get(key[-1], (False, None))
         keys: Collection[Any] = ()
         if facts is not None and not is_withdrawn and None not in facts[4:7]:
-            keys = (cell_key(address, facts, connection.buckets),) if phase == "cells" else link_keys(address, facts)
-        if tuple(row[:place]) not in keys and written < young:
-            told = "none is stored" if facts is None or is_withdrawn else "its document says otherwise"
-            findings.append(Finding("index", address.hex(), f"a row in {phase} leads to this entity, but {told}"))
-    if len(rows) < limit:
+            is_cell = table is _CELLS
+            keys = (cell_key(key[-1], facts, connection.buckets),) if is_cell else link_keys(key[-1], facts)
+        if key not in keys and written < young:
+            is_stored = facts is not None and not is_withdrawn
+            loose.append(_Loose(key, written, "its document says otherwise" if is_stored else "none is stored"))
+    return loose, tuple(rows[-1][:place]) if len(rows) == limit else None
+
+
+def _index_rows(connection: Connection, phase: str, after: str, limit: int) -> Step:
+    table, read = (_CELLS, _cell_position) if phase == "cells" else (_LINKS, _link_position)
+    loose, last = _loose(connection, table, read(after) if after else None, limit)
+    findings = [
+        Finding("index", each.key[-1].hex(), f"a row in {phase} leads to this entity, but {each.reason}")
+        for each in loose
+    ]
+    if last is None:
         return findings, None
-    last = rows[-1][:place]
     return findings, ":".join(each.hex() if isinstance(each, bytes) else str(each) for each in last)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stat7.stores.base import Check
+from stat7.stores.cassandra.check import erase_loose
 from stat7.stores.cassandra.erase import erase_left
 from stat7.stores.cassandra.errors import ERRORS
 from stat7.stores.cassandra.reader import NOTICES
@@ -46,10 +47,11 @@ def size(connection: Connection) -> int | None:
 
 
 def compact(connection: Connection) -> int:
-    """Erase what late writes left of withdrawn documents; how many bytes that was.
+    """Erase index rows that lead to nothing, and what late writes left of withdrawn documents; its bytes.
 
     The files of the tables give erased bytes up when the nodes compact them, gc_grace_seconds later.
     """
+    erase_loose(connection, _PAGE)
     erased, after = 0, None
     while True:
         rows, is_last = NOTICES.page(connection, after, _PAGE)

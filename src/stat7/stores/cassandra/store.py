@@ -138,7 +138,7 @@ class CassandraStore:
     # The whole
 
     def compact(self) -> int:
-        """Erase what late writes left of withdrawn documents; giving space back is the nodes' own work."""
+        """Erase what puts that were cut off or came late have left; giving space back is the nodes' own work."""
         return self._on(health.compact)
 
     def diagnose(self) -> list[Check]:
