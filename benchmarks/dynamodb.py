@@ -100,7 +100,7 @@ def writes(store: DynamoDBStore, bare: Bare, source: Iterator[Record], rounds: i
 
 
 def heads(store: DynamoDBStore, source: Iterator[Record], rounds: int) -> None:
-    """Documents a second with their links and heads, for the sizing in docs/scaling.md."""
+    """Seconds that a batch takes with its links and first heads; nothing else is held against it but a limit."""
     times = []
     for _ in range(rounds):
         batch = list(islice(source, BATCH))

@@ -27,6 +27,7 @@ from stat7.registry import (
     open_store,
     split_pair,
 )
+from stat7.registry.stores import with_retries
 from stat7.repository import Repository
 from stat7.stores.cached import CachedElsewhere, CachedStore
 
@@ -73,14 +74,7 @@ def open(
 
 
 def _open_store(url: str, make: bool) -> Store:
-    opened = open_store(url, make=make)
-    retries: int = getattr(configure_store(url), "retries", 0)
-    if not retries:
-        return opened
-    from stat7.backoff import Backoff
-    from stat7.stores.retrying import RetryingStore
-
-    return RetryingStore(opened, Backoff(attempts=retries + 1))
+    return with_retries(open_store(url, make=make), getattr(configure_store(url), "retries", 0))
 
 
 def _checked_pair(replica: str) -> tuple[str, str]:

@@ -173,6 +173,14 @@ def read_trusted(address: Address, document: bytes) -> Record:
     return Record(address, document, *_facts(parsed))
 
 
+def try_read(address: Address, document: bytes) -> Record | None:
+    """The record of stored bytes as `read_trusted` gives it, None if they can't be read as an entity."""
+    try:
+        return read_trusted(address, document)
+    except (InvalidEntity, ValueError):
+        return None
+
+
 def document_of(record: Record) -> dict[str, Any]:
     """The document as Python objects, parsed anew at each call."""
     parsed: dict[str, Any] = orjson.loads(record.document)

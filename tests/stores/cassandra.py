@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from stat7.address import Address
-from stat7.stores.base import Store
+from stat7.query import Query
+from stat7.stores.base import Match, Store
 from stat7.stores.cassandra import CassandraStore, Settings
 from stat7.stores.cassandra.schema import TABLES
 from stat7.stores.cassandra.session import Connection
+from stat7.testing.samples import notice, sample
 from stat7.testing.servers import Cassandra
+from stat7.testing.store_suite import find_all, race
 
 _made: dict[tuple[str, int], list[str]] = {}
 
@@ -71,3 +78,64 @@ class Hooks:
         realm, horizon, lineage = rows[0]
         delete = "DELETE FROM $.cells WHERE realm = ? AND horizon = ? AND bucket = ? AND lineage = ? AND address = ?"
         below(store).run(delete, realm, horizon, raw[0] * below(store).buckets >> 8, lineage, raw)
+
+
+def wait_for_marks(store: Store, count: int, seconds: float = 10.0) -> None:
+    """Until so many index rows are marked, which nobody waits for otherwise."""
+    end = time.monotonic() + seconds
+    while marks_in(store) != count:
+        assert time.monotonic() < end, f"{marks_in(store)} rows are marked, not {count}"
+        time.sleep(0.02)
+
+
+def marks_in(store: Store) -> int:
+    """How many index rows are marked."""
+    return sum(
+        row[0] is not None for name in ("cells", "links") for row in below(store).run(f"SELECT id FROM $.{name}")
+    )
+
+
+def race_of_finds(store: Store, seconds: float) -> int:
+    """Threads put, withdraw and discard entities that others find; how many were taken out.
+
+    Between its acknowledged put and its removal each must be found, and never after that was acknowledged.
+    """
+    end, query, numbers = time.monotonic() + seconds, Query(adjacent_to="raced", realm="event"), itertools.count()
+    run = uuid4()
+    lock, there, gone, taken = threading.Lock(), set[Match](), set[Match](), list[Match]()
+
+    def change() -> None:
+        number = next(numbers)
+        record = sample(f"raced {run} {number}", realm="event", adjacency=["raced"])
+        match = Match(record.address, record.id)
+        store.put([record])
+        with lock:
+            there.add(match)
+        time.sleep(0.02 * (number % 4))
+        with lock:
+            there.remove(match)
+        if number % 3:
+            store.withdraw([notice(record.address)])
+        else:
+            store.discard([record.address])
+        with lock:
+            gone.add(match)
+        taken.append(match)
+
+    def work(thread: int) -> None:
+        while time.monotonic() < end:
+            if thread % 2:
+                change()
+                continue
+            with lock:
+                before, dead = set(there), set(gone)
+            found = find_all(store, query, 50)
+            with lock:
+                before &= there
+            assert not dead.intersection(found), "what was taken out was found"
+            assert before.issubset(found), "what was put was not found"
+            assert len(found) == len(set(found))
+
+    race(6, work)
+    assert find_all(store, query, 50) == []
+    return len(taken)

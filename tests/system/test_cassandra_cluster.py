@@ -22,7 +22,7 @@ from stat7.testing import EntityStoreSuite, HeadStoreSuite
 from stat7.testing.samples import sample, samples
 from stat7.testing.servers import Cassandra
 from stat7.testing.store_suite import check_all
-from tests.stores.cassandra import Hooks, empty_store
+from tests.stores.cassandra import Hooks, empty_store, race_of_finds
 from tests.system.racing import race_on_one_head
 
 LOAD_SECONDS = 12.0
@@ -134,8 +134,12 @@ def test_the_loss_of_a_node_costs_nothing_and_of_two_no_acknowledged_write(
         assert len(load.acknowledged) > 3 * THREADS
         _all_is_there(store, load)
         print(f"{len(load.acknowledged)} acknowledged, the longest put and get took {load.longest:.1f} s")
+        # With one node down, what a find has seen must still be what a withdrawal sees.
+        assert race_of_finds(store, LOAD_SECONDS / 2) > 3
 
         cluster.start(1)
+        # Marks and what takes them away have reached some nodes and not others.
+        assert race_of_finds(store, LOAD_SECONDS / 2) > 3
         cluster.kill(0)
         cluster.kill(2)
         extra = samples(20, "extra")

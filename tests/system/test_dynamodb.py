@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ import pytest
 import stat7
 from stat7.address import Address
 from stat7.address import digest as sha256_of
-from stat7.errors import Unavailable
 from stat7.files.base import FileStore
 from stat7.files.memory import MemoryFiles
 from stat7.operations.verify import verify
@@ -32,6 +31,7 @@ pytest.importorskip("boto3")
 
 from stat7.stores.dynamodb import DynamoDBStore
 from tests.stores.dynamodb import below, document_key, settings_for, url_for
+from tests.system.loading import Load
 from tests.system.racing import race_on_one_head
 
 LONGEST = 12.0
@@ -121,63 +121,22 @@ def test_the_command_line_works_on_it(server: DynamoDB, tmp_path: Path) -> None:
     assert "point-in-time" in command("doctor")[1]
 
 
-class _Load:
+class _Load(Load):
     """Threads that put chains of versions, and read back what was acknowledged."""
 
-    def __init__(self, repo: Repository) -> None:
-        self.repo = repo
-        self.acknowledged: dict[str, bytes] = {}
-        self.newest: dict[str, str] = {}
-        self.failures: list[str] = []
-        self.wrong: list[BaseException] = []
-        self.slowest = 0.0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
+    def jobs(self) -> list[Callable[[], None]]:
+        return [partial(self._write, number) for number in range(4)]
 
-    def __enter__(self) -> _Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-
-    def wait_for_more(self, count: int) -> None:
-        """Until so many more puts were acknowledged."""
-        wanted, end = len(self.acknowledged) + count, time.monotonic() + 90
-        while len(self.acknowledged) < wanted and not self.wrong:
-            assert time.monotonic() < end, "it did not go on"
-            time.sleep(0.01)
-
-    def _run(self, number: int) -> None:
-        try:
-            chance, turn = random.Random(number), 0
-            while not self._stop.is_set():
-                turn += 1
-                for version in chain(f"writer/{number}/{turn}", 10):
-                    while not self._timed(lambda v=version: self.repo.put(v.document)) and not self._stop.is_set():  # type: ignore[misc]
-                        pass
-                    if self._stop.is_set():
-                        return
-                    self.acknowledged[version.address] = version.document
-                    self.newest[version.id] = version.address
-                    known = chance.choice(list(self.acknowledged))
-                    self._timed(lambda a=known: self.repo.get_document(a))  # type: ignore[misc]
-        except BaseException as error:
-            self.wrong.append(error)
-
-    def _timed(self, call: Callable[[], object]) -> bool:
-        begun = time.monotonic()
-        try:
-            call()
-        except Unavailable as error:
-            self.failures.append(str(error))
-            return False
-        finally:
-            self.slowest = max(self.slowest, time.monotonic() - begun)
-        return True
+    def _write(self, number: int) -> None:
+        chance, turn = random.Random(number), 0
+        while self.goes_on:
+            turn += 1
+            for version in chain(f"writer/{number}/{turn}", 10):
+                while not self.put(version) and self.goes_on:
+                    pass
+                if not self.goes_on:
+                    return
+                self.get(chance.choice(list(self.acknowledged.values())))
 
 
 def test_a_server_killed_under_load_loses_nothing_and_each_call_ends_in_time_with_one_clear_error(
@@ -198,7 +157,7 @@ def test_a_server_killed_under_load_loses_nothing_and_each_call_ends_in_time_wit
         assert all(len(said.splitlines()) == 1 and "try again" in said for said in load.failures), load.failures
         assert load.slowest < LONGEST
         held = repo.get_documents(list(load.acknowledged))
-        assert held == load.acknowledged
+        assert held == {address: record.document for address, record in load.acknowledged.items()}
         heads = repo.store.heads(list(load.newest))
         # A put that was cut off may have moved a head further than was acknowledged, never back.
         for id, address in load.newest.items():

@@ -5,21 +5,17 @@ from __future__ import annotations
 import random
 import re
 import signal
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import stat7
-from stat7.address import Address
-from stat7.errors import Unavailable
 from stat7.operations.verify import verify
-from stat7.record import Record
-from stat7.repository import Repository
 from stat7.testing.samples import chain
 from stat7.testing.servers import PostgreSQL
+from tests.system.loading import Load
 
 RESTARTS = 3
 WRITERS, READERS = 4, 2
@@ -36,81 +32,29 @@ class _ShutDownAtOnce(PostgreSQL):
     stop_signal = getattr(signal, "SIGQUIT", PostgreSQL.stop_signal)
 
 
-class _Load:
+class _Load(Load):
     """Threads that put versions one after the other, and get what was acknowledged."""
 
-    def __init__(self, repo: Repository) -> None:
-        self.repo = repo
-        self.acknowledged: dict[Address, bytes] = {}
-        self.newest: dict[str, Address] = {}
-        self.failures: list[str] = []
-        """What the calls said that failed."""
-        self.slowest = 0.0
-        self.wrong: list[BaseException] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(self._write, n)) for n in range(WRITERS)]
-        self._threads += [threading.Thread(target=self._run, args=(self._read, n)) for n in range(READERS)]
-
-    def __enter__(self) -> _Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-
-    def wait_for_more(self, count: int) -> None:
-        """Until so many more puts were acknowledged."""
-        wanted, deadline = len(self.acknowledged) + count, time.monotonic() + 60
-        while len(self.acknowledged) < wanted and not self.wrong:
-            assert time.monotonic() < deadline, "it did not go on"
-            time.sleep(0.01)
-
-    def _run(self, work: Callable[[int], None], number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:
-            self.wrong.append(error)
+    def jobs(self) -> list[Callable[[], None]]:
+        return [partial(self._write, n) for n in range(WRITERS)] + [partial(self._read, n) for n in range(READERS)]
 
     def _write(self, number: int) -> None:
         turn = 0
-        while not self._stop.is_set():
+        while self.goes_on:
             versions = chain(f"writer/{number}/{turn}", LENGTH)
             turn += 1
             for version in versions:
-                if self._stop.is_set():
+                if not self.goes_on:
                     return
-                self._put(version)
-
-    def _put(self, version: Record) -> None:
-        """Put it, once more for each time that the server was away."""
-        while not self._timed(lambda: self.repo.put(version.document) == version.address):
-            pass
-        self.acknowledged[version.address] = version.document
-        self.newest[version.id] = version.address
+                while not self.put(version):
+                    pass  # once more for each time that the server was away
 
     def _read(self, number: int) -> None:
         chance = random.Random(number)
-        while not self._stop.is_set():
-            known = list(self.acknowledged)
+        while self.goes_on:
+            known = list(self.acknowledged.values())
             if known:
-                address = chance.choice(known)
-                expected = self.acknowledged[address]
-                self._timed(lambda a=address, e=expected: self.repo.get_document(a) == e)  # type: ignore[misc]
-
-    def _timed(self, call: Callable[[], bool]) -> bool:
-        """Whether the call was answered; what isn't Unavailable, or a wrong answer, comes through."""
-        begun = time.monotonic()
-        try:
-            assert call()
-        except Unavailable as error:
-            self.failures.append(str(error))
-            return False
-        finally:
-            self.slowest = max(self.slowest, time.monotonic() - begun)
-        return True
+                self.get(chance.choice(known))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGQUIT"), reason="no signal asks for an immediate shutdown here")
@@ -131,5 +75,5 @@ def test_immediate_shutdowns_under_load_lose_nothing_and_each_call_ends_in_time_
         assert (result.findings, result.notes) == (0, 0)
         assert result.entities >= len(load.acknowledged) > RESTARTS * 60
         assert repo.store.heads(list(load.newest)) == load.newest
-        for address, document in load.acknowledged.items():
-            assert repo.get_document(address) == document
+        for address, record in load.acknowledged.items():
+            assert repo.get_document(address) == record.document

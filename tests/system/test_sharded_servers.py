@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from stat7.operations.verify import verify
 from stat7.record import Record
 from stat7.registry import open_store
 from stat7.registry.shards import shards_text
-from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Outcome
 from stat7.stores.postgresql import PostgreSQLStore, Settings
 from stat7.stores.sharded import ShardedStore, ShardMap
@@ -29,6 +29,7 @@ from stat7.testing.servers import FaultProxy, PostgreSQL, Server
 from stat7.testing.store_suite import check_all, race
 from tests.stores.postgresql import url_through
 from tests.stores.sharding import records_at
+from tests.system.loading import Load
 from tests.system.racing import RACE_SECONDS, THREADS
 
 SHARDS = 3
@@ -64,76 +65,24 @@ def make_shards(places: list[str], path: Path, options: str = "") -> str:
     return f"shards:{path}"
 
 
-class _Load:
+class _Load(Load):
     """Threads that put entities one by one, and get what was acknowledged."""
 
-    def __init__(self, repo: Repository) -> None:
-        self.repo = repo
-        self.acknowledged: dict[str, Record] = {}
-        self.failures: list[str] = []
-        self.slowest = 0.0
-        self.wrong: list[BaseException] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(THREADS)]
+    def jobs(self) -> list[Callable[[], None]]:
+        return [partial(self._work, number) for number in range(THREADS)]
 
-    def __enter__(self) -> _Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-
-    def wait_for_more(self, count: int, seen: Callable[[], bool] = lambda: True) -> None:
-        """Until so many more puts were acknowledged and `seen` is so."""
-        wanted, deadline = len(self.acknowledged) + count, time.monotonic() + 60
-        while (len(self.acknowledged) < wanted or not seen()) and not self.wrong:
-            assert time.monotonic() < deadline, "it did not go on"
-            time.sleep(0.01)
-
-    def _run(self, number: int) -> None:
+    def _work(self, number: int) -> None:
         chance, turn = random.Random(number), 0
         waiting: list[Record] = []
-        try:
-            while not self._stop.is_set():
-                turn += 1
-                # What failed is tried again now and then, so that a shard that is down holds up nobody.
-                again = bool(waiting) and turn % 8 == 0
-                record = waiting.pop(0) if again else sample(f"writer/{number}/{turn}")
-                if not self._put(record):
-                    waiting.append(record)
-                if self.acknowledged:
-                    self._get(chance.choice(list(self.acknowledged.values())))
-        except BaseException as error:
-            self.wrong.append(error)
-
-    def _put(self, record: Record) -> bool:
-        def put() -> None:
-            assert self.repo.put(record) == record.address
-
-        done = self._timed(put)
-        if done:
-            self.acknowledged[record.address] = record
-        return done
-
-    def _get(self, record: Record) -> None:
-        def get() -> None:
-            assert self.repo.get_document(record.address) == record.document
-
-        self._timed(get)
-
-    def _timed(self, call: Callable[[], None]) -> bool:
-        begun = time.monotonic()
-        try:
-            call()
-        except Unavailable as error:
-            self.failures.append(str(error))
-            return False
-        finally:
-            self.slowest = max(self.slowest, time.monotonic() - begun)
-        return True
+        while self.goes_on:
+            turn += 1
+            # What failed is tried again now and then, so that a shard that is down holds up nobody.
+            again = bool(waiting) and turn % 8 == 0
+            record = waiting.pop(0) if again else sample(f"writer/{number}/{turn}")
+            if not self.put(record):
+                waiting.append(record)
+            if self.acknowledged:
+                self.get(chance.choice(list(self.acknowledged.values())))
 
 
 def test_one_server_killed_under_load_costs_what_it_holds_until_it_is_back_and_nothing_acknowledged(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from stat7.errors import ConfigError
-from stat7.registry.stores import PostgreSQLConfig
+from stat7.registry.stores import PostgreSQLConfig, with_retries
 from stat7.registry.urls import Location, Reader, path_in, read_options, redact, split
 
 if TYPE_CHECKING:
@@ -62,13 +62,7 @@ class ShardURL:
 
     def open(self) -> Store:
         """The store of the shard, which must be there; it tries again by itself what failed because it was away."""
-        opened = self.config.open(make=False)
-        if not self.config.retries:
-            return opened
-        from stat7.backoff import Backoff
-        from stat7.stores.retrying import RetryingStore
-
-        return RetryingStore(opened, Backoff(attempts=self.config.retries + 1))
+        return with_retries(self.config.open(make=False), self.config.retries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ class StoreConfig(Config, Protocol):
         ...
 
 
+def with_retries(store: Store, retries: int) -> Store:
+    """The store, trying again by itself what failed because it was away; with 0 retries as it is."""
+    if not retries:
+        return store
+    from stat7.backoff import Backoff
+    from stat7.stores.retrying import RetryingStore
+
+    return RetryingStore(store, Backoff(attempts=retries + 1))
+
+
 class MemoryConfig(InMemory):
     """`memory:` is a store of its own; `memory:NAME` is shared by all who open that name while the process runs.
 

@@ -19,10 +19,10 @@ import orjson
 
 from stat7.address import Address, is_address
 from stat7.coordinates import HORIZONS, SCALE
-from stat7.errors import InvalidEntity, InvalidQuery, Unavailable
+from stat7.errors import InvalidQuery, Unavailable
 from stat7.paging import at_least_one
 from stat7.query import ANY, Query
-from stat7.record import Notice, Record, read_trusted
+from stat7.record import Notice, Record, try_read
 from stat7.stores.base import Capabilities, Check, Finding, HeadMove, Match, Outcome, Page, Plan
 
 _SAMPLE: Final = 1000
@@ -297,7 +297,7 @@ def _withdraw(kept: Contents, notice: Notice) -> None:
     if document is None:
         kept.addresses.add(address)
     else:
-        record = _read(address, document)
+        record = try_read(address, document)
         if record is not None:
             notice = notice._replace(
                 id=record.id if notice.id is None else notice.id,
@@ -329,14 +329,6 @@ def _unlink(kept: Contents, address: Address) -> None:
             del kept.naming[sha256]
 
 
-def _read(address: Address, document: bytes) -> Record | None:
-    """The record of a stored document, None if damage made it unreadable."""
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, orjson.JSONDecodeError):
-        return None
-
-
 def _candidates(kept: Contents, query: Query) -> list[Address]:
     """The addresses that `find` has to look at, in order."""
     with kept.lock:
@@ -351,7 +343,7 @@ def _matches(kept: Contents, query: Query, addresses: Iterable[Address]) -> Iter
     for address in addresses:
         document = kept.documents.get(address)
         if document is not None and passes(document):
-            record = _read(address, document)
+            record = try_read(address, document)
             if record is not None and query.matches(record):
                 yield record
 
@@ -409,7 +401,7 @@ def _check(kept: Contents, address: Address) -> Iterator[Finding]:
     document = kept.documents.get(address)
     if document is None:
         return
-    record = _read(address, document)
+    record = try_read(address, document)
     if record is None:
         yield Finding("document", address, "the stored bytes can't be read as an entity")
         return

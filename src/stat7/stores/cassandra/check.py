@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from stat7.address import Address, is_address
 from stat7.errors import InvalidEntity, InvalidQuery
-from stat7.record import Record, notice_digest, read_trusted
+from stat7.record import notice_digest, try_read
 from stat7.stores.base import Finding, Page
 from stat7.stores.cassandra.reader import facts_at, facts_in, slices
 from stat7.stores.cassandra.realms import Realms
@@ -36,9 +36,11 @@ from stat7.stores.cassandra.walk import Walk
 _ENTITIES: Final = Walk("entities", "entities", "address", (*FACTS, "document", *NOTICE, "writetime(document)"))
 _NOTICES: Final = Walk("notices", "notices", "address", ("writetime(withdrawn)",))
 _KEPT: Final = "SELECT address FROM $.notices WHERE address IN ?"
-_CELLS_AT: Final = """SELECT realm, horizon, bucket, lineage, address, resonance, velocity, density FROM $.cells
+_CELLS_AT: Final = """
+    SELECT realm, horizon, bucket, lineage, address, resonance, velocity, density, id FROM $.cells
     WHERE realm = ? AND horizon = ? AND bucket = ? AND (lineage, address) IN ?"""
-_LINKS_AT: Final = """SELECT part, target, address, realm, horizon, lineage, resonance, velocity, density FROM $.links
+_LINKS_AT: Final = """
+    SELECT part, target, address, realm, horizon, lineage, resonance, velocity, density, id FROM $.links
     WHERE part = ? AND (target, address) IN ?"""
 _TOGETHER: Final = 50
 _PHASES: Final = ("entities", "cells", "links", "notices")
@@ -109,7 +111,7 @@ def _entities(connection: Connection, realms: Realms, after: str, limit: int) ->
         elif document is None:
             if stored.id is not None:
                 findings.append(Finding("document", address.hex(), "its document is lost"))
-        elif (record := _parsed(address.hex(), document)) is None:
+        elif (record := try_read(address.hex(), document)) is None:
             findings.append(Finding("document", address.hex(), "its bytes are no entity"))
         else:
             sound[address] = facts_of(record)
@@ -154,7 +156,9 @@ def _missing(connection: Connection, realms: Realms, facts: dict[bytes, Facts]) 
             for at in range(0, len(group), _TOGETHER):
                 part = group[at : at + _TOGETHER]
                 asked.append((*part[0][:size], [tuple(row[size : size + 2]) for row in part]))
-        there = set(connection.run_each(text, asked))
+        # A row that no find has marked has no id.
+        rows = connection.run_each(text, asked)
+        there = {row[:-1] for row in rows if row[-1] in (None, facts[row[place]].id)}
         for address in {row[place] for row in wanted if tuple(row) not in there}:
             yield Finding("index", address.hex(), f"its row in {name} is missing or wrong")
     known = realms.asked_for(sorted({each.realm for each in facts.values()}))
@@ -234,13 +238,6 @@ def _notices(connection: Connection, after: str, limit: int) -> Step:
 def _young(connection: Connection) -> int:
     """Rows written after this moment, in microseconds since 1970, may belong to a call that isn't done."""
     return int((time.time() - 3 * connection.settings.timeout) * 1e6)
-
-
-def _parsed(address: Address, document: bytes) -> Record | None:
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, ValueError):
-        return None
 
 
 def _progress_of(cursor: str | None) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Taking documents out (withdraw, discard) and putting good ones in place of damaged ones (replace).
 
-What a row says of its document is enough to find its index rows, so damaged documents can be erased too. Notices are
-set by lightweight transactions, so that the first one wins.
+Index rows are found by what the row says of its document and by what the document says, so either may be damaged.
+Notices are set by lightweight transactions, so that the first one wins.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Final
 
 from stat7.address import Address
 from stat7.errors import Unavailable
-from stat7.record import Notice, notice_digest
+from stat7.record import Notice, notice_digest, try_read
 from stat7.stores.cassandra.claims import Claims
 from stat7.stores.cassandra.errors import UNKNOWN
+from stat7.stores.cassandra.marks import unmark
 from stat7.stores.cassandra.reader import facts_at, slices
-from stat7.stores.cassandra.rows import FACTS, NOTICE, Facts, by_partition, cell_key, known_addresses, link_keys
+from stat7.stores.cassandra.rows import FACTS, NOTICE, Facts, by_partition, facts_of, index_keys, known_addresses
 from stat7.stores.cassandra.session import Connection
 
 _KEEP_ADDRESS: Final = "INSERT INTO $.notices(address, withdrawn) VALUES (?, true)"
@@ -28,6 +29,7 @@ _ERASE: Final = f"DELETE {', '.join((*FACTS, 'document'))} FROM $.entities WHERE
 _ERASE_CELL: Final = """DELETE FROM $.cells
     WHERE realm = ? AND horizon = ? AND bucket = ? AND lineage = ? AND address = ?"""
 _ERASE_LINK: Final = "DELETE FROM $.links WHERE part = ? AND target = ? AND address = ?"
+_DOCUMENTS: Final = "SELECT address, document FROM $.entities WHERE address IN ?"
 _BYTES_LEFT: Final = "SELECT address, withdrawn_at, document FROM $.entities WHERE address IN ?"
 _ATTEMPTS: Final = 6
 _NAP: Final = 0.05
@@ -43,6 +45,9 @@ def withdraw(connection: Connection, claims: Claims, given: Sequence[Notice]) ->
             for address, notice in notices.items()
             if not held.get(bytes.fromhex(address), (False, None))[0]
         ]
+        # From here on every find looks at what is stored, so that it sees the notice.
+        for facts in _places(connection, {key: facts for key, (_, facts) in held.items() if facts is not None}):
+            unmark(connection, facts)
         connection.run_each(_KEEP_ADDRESS, [(bytes.fromhex(notice.address),) for notice in fresh])
         _keep(connection, fresh)
         erase(connection, notices)
@@ -70,10 +75,7 @@ def erase_left(connection: Connection, addresses: Sequence[bytes]) -> int:
 
 def erase_index(connection: Connection, facts: Mapping[bytes, Facts]) -> None:
     """Erase the index rows of these entities."""
-    # Damage may have left part of a row; such an entity has no place that could be told from it.
-    keys = (cell_key(address, each, connection.buckets) for address, each in facts.items())
-    cells = [key for key in keys if None not in key]
-    links = [key for address, each in facts.items() for key in link_keys(address, each)]
+    cells, links = index_keys(facts, connection.buckets)
     statements = [
         *connection.batches(_ERASE_CELL, by_partition(cells, 3)),
         *connection.batches(_ERASE_LINK, by_partition(links, 1)),
@@ -84,17 +86,34 @@ def erase_index(connection: Connection, facts: Mapping[bytes, Facts]) -> None:
 def _erase(connection: Connection, wanted: Sequence[bytes]) -> bool:
     """One attempt; whether nothing was left to be done."""
     left = {address: facts for address, (_, facts) in facts_at(connection, wanted).items() if facts is not None}
-    erase_index(connection, left)
+    for facts in _places(connection, left):
+        unmark(connection, facts)
+        erase_index(connection, facts)
     connection.run_each(_ERASE, [(address,) for address in left])
     return not left
+
+
+def _places(connection: Connection, left: Mapping[bytes, Facts]) -> tuple[Mapping[bytes, Facts], Mapping[bytes, Facts]]:
+    """By what to find the index rows of documents: by what their rows say, and by what they say themselves.
+
+    These differ where a row was damaged after its index rows were written.
+    """
+    rows = connection.run_each(_DOCUMENTS, slices(list(left)))
+    records = [try_read(address.hex(), document) for address, document in rows if document is not None]
+    told = {bytes.fromhex(record.address): facts_of(record) for record in records if record is not None}
+    return left, {address: facts for address, facts in told.items() if facts != left[address]}
 
 
 def _discard(connection: Connection, wanted: Sequence[bytes]) -> bool:
     held = facts_at(connection, wanted)
     left = {address: facts for address, (is_withdrawn, facts) in held.items() if facts is not None and not is_withdrawn}
     # The documents first: index rows without one are passed over, a document without them would not be found.
+    places = _places(connection, left)
+    for facts in places:
+        unmark(connection, facts)
     connection.run_each(_ERASE, [(address,) for address in left])
-    erase_index(connection, left)
+    for facts in places:
+        erase_index(connection, facts)
     return not left
 
 

@@ -5,6 +5,9 @@ links  the partitions of one neighbour or file, in the order of addresses
 scan   all entities in the order of tokens, where a query says nothing of realm, horizon or lineage, or there are too
        many realms to ask for each
 
+Candidates whose rows are marked (marks.py) are matches without a second look, unless a query asks for what only the
+document's own row says: type, time, and a second link.
+
 A cursor says where its page ended, so what comes or goes meanwhile moves nothing. One call makes a bounded number of
 requests of a bounded size: its page may be short or empty.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Sequence
+from math import ceil
 from typing import Any, Final, NamedTuple, Protocol
 
 from stat7.address import is_address
@@ -21,15 +25,21 @@ from stat7.coordinates import HORIZONS, MAX_LINEAGE, REALM
 from stat7.errors import InvalidQuery
 from stat7.query import ANY, Query
 from stat7.stores.base import Match, Page
+from stat7.stores.cassandra.marks import Mark, mark
 from stat7.stores.cassandra.reader import facts_at, facts_in
 from stat7.stores.cassandra.realms import Realms
 from stat7.stores.cassandra.rows import (
     FACTS,
     LINK_BUCKETS,
+    CellKey,
+    Facts,
+    LinkKey,
+    cell_key,
     holds,
     horizons_of,
     is_placed,
     is_possible,
+    link_keys,
     part_of,
     parts_of,
     targets_of,
@@ -41,17 +51,18 @@ MOST_CELLS: Final = 4096
 """Partitions that a find may walk through."""
 
 _MOST_REQUESTS: Final = 512
-_FEW: Final = 2
-_SOME: Final = 8
 _MANY: Final = 32
 _ROWS: Final = 1000
+_GROWTH: Final = 8
+_FIRST_GUESS: Final = 5
+_SLACK: Final = 1.25
 _LAST: Final = b"\xff" * 32
 
 CELL_ROWS: Final = """
-    SELECT lineage, address, resonance, velocity, density FROM $.cells WHERE realm = ? AND horizon = ? AND bucket = ?
-    AND (lineage, address) > (?, ?) AND (lineage) <= (?) LIMIT ?"""
+    SELECT lineage, address, resonance, velocity, density, id, writetime(resonance) FROM $.cells
+    WHERE realm = ? AND horizon = ? AND bucket = ? AND (lineage, address) > (?, ?) AND (lineage) <= (?) LIMIT ?"""
 LINK_ROWS: Final = """
-    SELECT address, realm, horizon, lineage, resonance, velocity, density FROM $.links
+    SELECT address, realm, horizon, lineage, resonance, velocity, density, id, writetime(resonance) FROM $.links
     WHERE part = ? AND target = ? AND address > ? LIMIT ?"""
 _SCAN: Final = Walk("find", "entities", "address", (*FACTS, "withdrawn_at"))
 
@@ -64,6 +75,16 @@ class Place(NamedTuple):
 
     partition: int
     key: tuple[Any, ...]
+
+
+class Candidate(NamedTuple):
+    """An index row that can be a match: its key, the coordinates it holds, the id if it is marked, when it was written
+    (microseconds since 1970)."""
+
+    key: CellKey | LinkKey
+    place: tuple[Any, ...]
+    id: str | None
+    written: int
 
 
 class Source(Protocol):
@@ -88,6 +109,14 @@ class Source(Protocol):
 
     def key(self, row: Row) -> tuple[Any, ...]:
         """The clustering key of a row, which ends with the address."""
+        ...
+
+    def candidate(self, partition: int, row: Row) -> Candidate:
+        """All that a row says."""
+        ...
+
+    def agrees(self, candidate: Candidate, facts: Facts) -> bool:
+        """Whether it is one of the index rows that an entity of these facts has."""
         ...
 
     def position(self, place: Place) -> str:
@@ -118,11 +147,21 @@ class Cells:
     def judge(self, partition: int, row: Row) -> bool:
         """See Source."""
         realm, horizon, _ = self._cells[partition]
-        return is_placed(self._query, realm, horizon, row[0], row[2:])
+        return None not in row[2:5] and is_placed(self._query, realm, horizon, row[0], row[2:5])
 
     def key(self, row: Row) -> tuple[Any, ...]:
         """See Source."""
         return row[:2]
+
+    def candidate(self, partition: int, row: Row) -> Candidate:
+        """See Source."""
+        cell = self._cells[partition]
+        return Candidate(CellKey(*cell, *row[:2]), (*cell[:2], row[0], *row[2:5]), row[5], row[6])
+
+    def agrees(self, candidate: Candidate, facts: Facts) -> bool:
+        """See Source."""
+        key = candidate.key
+        return facts[4:10] == candidate.place and key == cell_key(key.address, facts, self._buckets)
 
     def position(self, place: Place) -> str:
         """`c:REALM:HORIZON:BUCKET:LINEAGE:ADDRESS`."""
@@ -170,11 +209,20 @@ class Links:
 
     def judge(self, partition: int, row: Row) -> bool:
         """See Source."""
-        return is_placed(self._query, row[1], row[2], row[3], row[4:])
+        return None not in row[1:7] and is_placed(self._query, row[1], row[2], row[3], row[4:7])
 
     def key(self, row: Row) -> tuple[Any, ...]:
         """See Source."""
         return row[:1]
+
+    def candidate(self, partition: int, row: Row) -> Candidate:
+        """See Source."""
+        return Candidate(LinkKey(self._parts[partition], self._target, row[0]), row[1:7], row[7], row[8])
+
+    def agrees(self, candidate: Candidate, facts: Facts) -> bool:
+        """See Source."""
+        key = candidate.key
+        return facts[4:10] == candidate.place and key in link_keys(key.address, facts)
 
     def position(self, place: Place) -> str:
         """`l:ADDRESS`."""
@@ -205,14 +253,29 @@ def find(connection: Connection, realms: Realms, query: Query, cursor: str | Non
         return _scan(connection, query, position, limit)
     source = Links(query, targets[0]) if targets else Cells(query, cells or (), buckets)
     start = Place(0, source.first(0)) if position is None else source.place(position)
-    found, end = _walk(connection, source, start, limit, size_of(query, limit))
-    rows = facts_at(connection, found)
-    items = []
-    for address in found:
-        is_withdrawn, facts = rows.get(address, (True, None))
-        if not is_withdrawn and facts is not None and holds(query, targets, facts):
-            items.append(Match(address.hex(), facts.id))
+    found, end = _walk(connection, source, start, limit, Pace(limit, is_selective(query)))
+    items = _stored(connection, source, query, found)
     return Page(items, None if end is None else query.cursor(source.position(end)))
+
+
+def _stored(connection: Connection, source: Source, query: Query, found: Sequence[Candidate]) -> list[Match]:
+    """Those of the candidates that are matches: the marked ones, and those of which what is stored says so."""
+    targets = targets_of(query)
+    asks_more = query.entity_types is not None or query.created != ANY or len(targets) > 1
+    held = facts_at(connection, [each.key.address for each in found if asks_more or each.id is None])
+    items, marks = [], []
+    for each in found:
+        address, id = each.key.address, each.id
+        if asks_more or id is None:
+            is_withdrawn, facts = held.get(address, (True, None))
+            if is_withdrawn or facts is None or not holds(query, targets, facts):
+                continue
+            if id is None and source.agrees(each, facts):
+                marks.append(Mark(each.key, each.written, facts.id))
+            id = facts.id
+        items.append(Match(address.hex(), id))
+    mark(connection, marks)
+    return items
 
 
 def cells_of(realms: Realms, query: Query, buckets: int, most: int = MOST_CELLS) -> list[Cell] | None:
@@ -229,42 +292,78 @@ def cells_of(realms: Realms, query: Query, buckets: int, most: int = MOST_CELLS)
     return [(realm, horizon, bucket) for realm in asked for horizon in horizons for bucket in range(buckets)]
 
 
-def size_of(query: Query, limit: int) -> int:
-    """Index rows to ask a partition for: more where most will not match."""
-    is_selective = (query.resonance, query.velocity, query.density) != (ANY, ANY, ANY) or targets_of(query)
-    return max(limit, _ROWS) if is_selective else limit
+def is_selective(query: Query) -> bool:
+    """Whether rows are read that the query doesn't fit: those of a partition are in the order of lineage, or, of a
+    target's links, in that of addresses."""
+    reals = (query.resonance, query.velocity, query.density) != (ANY, ANY, ANY)
+    is_placed = query.realms is not None or query.horizons is not None or query.lineage != ANY
+    return reals or (is_placed and bool(targets_of(query)))
+
+
+class Pace:
+    """How much a walk asks for at once: what a page still needs, as far as what was read tells.
+
+    Rows that are read without need cost more than requests: a page of a query that fits most rows takes one request
+    for as many rows; where few rows fit, or partitions are small, requests grow to _ROWS rows and _MANY partitions.
+    """
+
+    def __init__(self, limit: int, is_selective: bool) -> None:
+        self.size = limit
+        """Rows to ask a partition for."""
+        self.window = 1
+        """Partitions to ask."""
+        self._most = max(limit, _ROWS)
+        if is_selective:
+            self.size = min(_FIRST_GUESS * limit, self._most)
+        self._read = self._fitting = self._ended = 0
+
+    def note(self, read: int, fitting: int, *, is_end: bool) -> None:
+        """That many rows were read of a partition, in one request, and how many fit; `is_end`: there are no more."""
+        self._read += read
+        self._fitting += fitting
+        self._ended += is_end
+
+    def plan(self, wanted: int) -> None:
+        """Set size and window for `wanted` more candidates."""
+        needed = ceil(wanted * (self._read + 1) / (self._fitting + 1))
+        if self._fitting < self._read:
+            needed = ceil(needed * _SLACK)
+        self.size = min(needed, self._most)
+        rows = self._read / self._ended if self._ended else needed
+        self.window = max(1, min(ceil(needed / max(rows, 0.1)), _GROWTH * self.window, _MANY))
 
 
 def _walk(
-    connection: Connection, source: Source, start: Place, limit: int, size: int
-) -> tuple[list[bytes], Place | None]:
+    connection: Connection, source: Source, start: Place, limit: int, pace: Pace
+) -> tuple[list[Candidate], Place | None]:
     """At most `limit` candidates from `start` on, and the place where the next page begins (None: there is none)."""
-    found: list[bytes] = []
+    found: list[Candidate] = []
     at, after = start
-    window, left = _FEW if limit <= _SOME else _SOME, _MOST_REQUESTS
+    left = _MOST_REQUESTS
     while at < source.partitions:
-        group = range(at, min(at + window, source.partitions))
+        group, size = range(at, min(at + pace.window, source.partitions)), pace.size
         starts = [after if partition == at and after else source.first(partition) for partition in group]
         texts = [source.bind(partition, begin, size) for partition, begin in zip(group, starts, strict=True)]
         answers = connection.run_all(connection.bind(*each) for each in texts)
         left -= len(group)
         for partition, rows in zip(group, answers, strict=True):
+            asked = size
             while True:
-                for row in rows:
-                    if source.judge(partition, row):
-                        found.append(source.key(row)[-1])
-                        if len(found) == limit:
-                            return found, Place(partition, source.key(row))
-                if len(rows) < size:
+                fitting = [row for row in rows if source.judge(partition, row)][: limit - len(found)]
+                found += [source.candidate(partition, row) for row in fitting]
+                if len(found) == limit:
+                    return found, Place(partition, source.key(fitting[-1]))
+                pace.note(len(rows), len(fitting), is_end=len(rows) < asked)
+                pace.plan(limit - len(found))
+                if len(rows) < asked:
                     break
-                behind = source.key(rows[-1])
+                behind, asked = source.key(rows[-1]), pace.size
                 if left <= 0:
                     return found, Place(partition, behind)
-                rows, left = connection.run(*_spread(source.bind(partition, behind, size))), left - 1
+                rows, left = connection.run(*_spread(source.bind(partition, behind, asked))), left - 1
         at, after = group.stop, ()
         if left <= 0 and at < source.partitions:
             return found, Place(at - 1, ())
-        window = min(2 * window, _MANY)
     return found, None
 
 

@@ -21,6 +21,7 @@ from stat7.stores.base import HeadMove, Outcome
 from stat7.stores.cassandra.claims import Claims
 from stat7.stores.cassandra.erase import erase, erase_index
 from stat7.stores.cassandra.heads import move_heads
+from stat7.stores.cassandra.marks import unmark
 from stat7.stores.cassandra.reader import facts_at, states
 from stat7.stores.cassandra.realms import Realms
 from stat7.stores.cassandra.rows import FACTS, by_partition, cell_key, facts_of, known_addresses, link_keys
@@ -74,6 +75,8 @@ def replace(connection: Connection, claims: Claims, realms: Realms, records: Seq
                 if facts is not None and facts != facts_of(record):
                     stale[raw] = facts
         erase_index(connection, stale)
+        # What a mark says may be damaged too; the rows that are written next can be marked again.
+        unmark(connection, {bytes.fromhex(record.address): facts_of(record) for record in sound}, ahead=0)
         write(connection, realms, sound)
 
 

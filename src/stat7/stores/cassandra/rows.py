@@ -7,7 +7,7 @@ and parts of the addresses), in `links` 512: docs/scaling.md says how large they
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -98,6 +98,14 @@ def cell_key(address: bytes, facts: Facts, buckets: int) -> CellKey:
 def link_keys(address: bytes, facts: Facts) -> list[LinkKey]:
     """Where the entity is in `links`."""
     return [LinkKey(part_of(target, address), target, address) for target in keys_in(facts.links)]
+
+
+def index_keys(facts: Mapping[bytes, Facts], buckets: int) -> tuple[list[CellKey], list[LinkKey]]:
+    """The index rows of these entities, by their addresses."""
+    # Damage may have left part of a row; such an entity has no place that could be told from it.
+    keys = (cell_key(address, each, buckets) for address, each in facts.items())
+    links = [key for address, each in facts.items() for key in link_keys(address, each)]
+    return [key for key in keys if None not in key], links
 
 
 def part_of(target: bytes, address: bytes) -> int:

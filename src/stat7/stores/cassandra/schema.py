@@ -3,6 +3,7 @@
 entities  a document by its address, with the facts it is found by and its links; the cells of its notice, if withdrawn
 cells     by realm, horizon and part of the addresses (bucket): lineage, address, and the three reals
 links     by part of the targets: target (a neighbour or a file), address, and where that entity is
+          in both, the entity's id, if a find has seen that it is there (marks.py)
 notices   the addresses that were withdrawn
 heads     id -> current address, touched by lightweight transactions alone
 names     three kinds of small facts: about the store, the realms there are, marks
@@ -30,10 +31,11 @@ _TABLES: Final = (
         case_name text, reason text, withdrawn_at text, noticed_id text, noticed_previous text, notice_digest blob)""",
     """CREATE TABLE IF NOT EXISTS $.cells(
         realm text, horizon tinyint, bucket tinyint, lineage bigint, address blob,
-        resonance int, velocity int, density int, PRIMARY KEY((realm, horizon, bucket), lineage, address))""",
+        resonance int, velocity int, density int, id text,
+        PRIMARY KEY((realm, horizon, bucket), lineage, address))""",
     """CREATE TABLE IF NOT EXISTS $.links(
         part smallint, target blob, address blob, realm text, horizon tinyint, lineage bigint,
-        resonance int, velocity int, density int, PRIMARY KEY(part, target, address))""",
+        resonance int, velocity int, density int, id text, PRIMARY KEY(part, target, address))""",
     "CREATE TABLE IF NOT EXISTS $.notices(address blob PRIMARY KEY, withdrawn boolean)",
     "CREATE TABLE IF NOT EXISTS $.heads(id text PRIMARY KEY, address blob)",
 )

@@ -8,6 +8,7 @@ node when the first didn't answer. A node that hangs is found out by heartbeats 
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -35,6 +36,7 @@ _LEVELS: Final = {
     "local_quorum": (ConsistencyLevel.LOCAL_QUORUM, ConsistencyLevel.LOCAL_SERIAL),
 }
 _SERIAL: Final = "serial"
+_LOOSE: Final = "loose"
 _ATTEMPTS: Final = 3
 _RECONNECT_SECONDS: Final = 1.0
 _HEARTBEAT_SECONDS: Final = 2
@@ -87,6 +89,7 @@ class Connection:
         self._session: Any = None
         self._prepared: dict[tuple[str, bool], PreparedStatement] = {}
         self._closed = False
+        self._sending = threading.Semaphore(settings.in_flight)
 
     @property
     def session(self) -> Session:
@@ -147,6 +150,23 @@ class Connection:
         results = execute_concurrent(self.session, pairs, self.settings.in_flight)
         return [list(result.result_or_exc) for result in results]
 
+    def send(self, statements: Iterable[Any]) -> None:
+        """Run bound statements that may get lost, without waiting for them; at most `in_flight` at once."""
+        places = self._sending
+
+        def release(_: Any) -> None:
+            places.release()
+
+        for statement in statements:
+            if not places.acquire(blocking=False):
+                return
+            try:
+                future = self.session.execute_async(statement, execution_profile=_LOOSE)
+            except BaseException:
+                places.release()
+                raise
+            future.add_callbacks(release, release)
+
     def try_all(self, text: str, values: Sequence[Values]) -> list[Rows | Exception]:
         """Run a lightweight transaction with each of the values; what each gave, or the driver's error."""
         prepared = self.prepare(text, once=True)
@@ -197,6 +217,7 @@ class Connection:
                 return
             # What a parent process opened is its own; a child can't use it, and must not close it.
             self._prepared = {}
+            self._sending = threading.Semaphore(self.settings.in_flight)
             cluster = self._make()
             try:
                 session = cluster.connect()
@@ -218,6 +239,7 @@ class Connection:
         profiles = {
             EXEC_PROFILE_DEFAULT: ExecutionProfile(consistency_level=level, **shared),
             _SERIAL: ExecutionProfile(consistency_level=serial, **shared),
+            _LOOSE: ExecutionProfile(consistency_level=ConsistencyLevel.LOCAL_ONE, **shared),
         }
         login = None if settings.user is None else PlainTextAuthProvider(settings.user, settings.password or "")
         return Cluster(
@@ -232,6 +254,8 @@ class Connection:
             reconnection_policy=ConstantReconnectionPolicy(_RECONNECT_SECONDS, max_attempts=None),
             idle_heartbeat_interval=_HEARTBEAT_SECONDS,
             idle_heartbeat_timeout=_HEARTBEAT_SECONDS,
+            # Else a small request that follows a large one may wait 40 ms for the latter's acknowledgement.
+            sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             monitor_reporting_enabled=False,
             application_name="stat7",
         )

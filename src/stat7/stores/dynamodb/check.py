@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from stat7.errors import InvalidEntity, InvalidQuery
 from stat7.paging import in_batches
-from stat7.record import notice_digest
+from stat7.record import notice_digest, try_read
 from stat7.stores.base import Finding, Page
-from stat7.stores.dynamodb.erase import parsed
 from stat7.stores.dynamodb.find import known_realms
 from stat7.stores.dynamodb.layout import (
     DOCUMENTS,
@@ -91,7 +90,7 @@ def _documents(session: Session, items: list[Item]) -> Iterator[Finding]:
         if "k" in item:
             yield from _notice(item)
             continue
-        record = parsed(address_in(item), item["d"]["B"]) if "d" in item else None
+        record = try_read(address_in(item), item["d"]["B"]) if "d" in item else None
         if record is None:
             yield Finding("document", address_in(item), "its bytes are no entity")
             continue

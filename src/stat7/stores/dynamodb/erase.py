@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from stat7.address import Address
-from stat7.errors import InvalidEntity, Unavailable
-from stat7.record import Notice, Record, notice_digest, read_trusted
+from stat7.errors import Unavailable
+from stat7.record import Notice, notice_digest, try_read
 from stat7.stores.dynamodb.layout import HELD, LINKS, WITHDRAWN, Item, key, known_addresses
 from stat7.stores.dynamodb.put import erase_links
 from stat7.stores.dynamodb.session import Session
@@ -43,14 +43,6 @@ def discard(session: Session, addresses: Sequence[Address]) -> None:
         erase_links(session, held)
 
 
-def parsed(address: Address, document: bytes) -> Record | None:
-    """The record of stored bytes, None if they can't be read as an entity."""
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, ValueError):
-        return None
-
-
 def _withdraw(session: Session, batch: list[bytes], notices: dict[Address, Notice]) -> None:
     session.write_items({"PutRequest": {"Item": key(WITHDRAWN, raw)}} for raw in batch)
     waiting = batch
@@ -69,7 +61,7 @@ def _withdraw(session: Session, batch: list[bytes], notices: dict[Address, Notic
 
 def _statement(session: Session, notice: Notice, item: Item | None) -> Item:
     table = session.layout.table
-    record = None if item is None or "d" not in item else parsed(notice.address, item["d"]["B"])
+    record = None if item is None or "d" not in item else try_read(notice.address, item["d"]["B"])
     if record is not None:
         notice = notice._replace(
             id=record.id if notice.id is None else notice.id,

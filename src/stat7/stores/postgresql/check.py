@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from stat7.address import Address, is_address
 from stat7.errors import InvalidEntity, InvalidQuery
-from stat7.record import Notice, Record, notice_digest, read_trusted
+from stat7.record import Notice, Record, notice_digest, try_read
 from stat7.stores.base import Finding, Page
 from stat7.stores.postgresql.errors import UNREADABLE
 from stat7.stores.postgresql.reader import addresses_after, fetch, read_apart, read_notices
@@ -72,7 +72,7 @@ def _judge(row: tuple[Any, ...], address: Address, withdrawn: Any) -> Iterator[F
         if any(value is not None for value in stored.values()):
             yield Finding("index", address, "it has no document, yet coordinates of it are left")
     else:
-        record = _parsed(address, row[-1])
+        record = try_read(address, row[-1])
         if record is None:
             yield Finding("document", address, "its bytes are no entity")
         else:
@@ -115,13 +115,6 @@ def _is_sound(notice: Notice, digest: bytes) -> bool:
 def _indexes(connection: Connection, schema: str) -> Iterator[Finding]:
     for name in missing_indexes(connection, schema):
         yield Finding("index", name, "the index is missing or not valid; `stat7 gc --compact` builds it anew")
-
-
-def _parsed(address: Address, document: bytes) -> Record | None:
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, ValueError):
-        return None
 
 
 def _progress_of(cursor: str | None) -> tuple[str, str]:

@@ -11,8 +11,7 @@ from typing import Final
 from psycopg import Connection
 
 from stat7.address import Address, digest
-from stat7.errors import InvalidEntity
-from stat7.record import Notice, Record, notice_digest, read_trusted
+from stat7.record import Notice, Record, notice_digest, try_read
 from stat7.stores.postgresql.reader import documents_apart, fetch, read_notices
 from stat7.stores.postgresql.rows import COLUMNS, Digests, known_addresses, values_of
 
@@ -105,9 +104,4 @@ def _completed(notice: Notice, id: str | None, document: bytes | None) -> tuple[
 
 def read_sound(address: Address, document: bytes) -> Record | None:
     """The record of a stored document, None if its bytes are not those that were stored."""
-    if digest(document) != address:
-        return None
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, ValueError):
-        return None
+    return try_read(address, document) if digest(document) == address else None

@@ -20,7 +20,9 @@ ONE: Final = "SELECT document FROM entities WHERE address = $1"
 """The statement of every single get, as libpq has it."""
 
 _ONE: Final = Statement(b"stat7_get", ONE, (17,))
-_MANY: Final = "SELECT address, document FROM entities WHERE address = ANY(%s)"
+MANY: Final = "SELECT address, document FROM entities WHERE address = ANY(%s)"
+"""The statement of every get of several, as psycopg has it."""
+
 _HAS: Final = "SELECT address FROM entities WHERE address = ANY(%s) AND document IS NOT NULL"
 _NOTICE: Final = 'SELECT address, "case", reason, withdrawn_at, id, previous FROM notices'
 _NOTICES: Final = f"{_NOTICE} WHERE address = ANY(%s)"
@@ -50,11 +52,11 @@ def get(connection: Connection, addresses: Sequence[Address]) -> dict[Address, H
     if not known:
         return {}
     try:
-        rows = fetch(connection, _MANY, known)
+        rows = fetch(connection, MANY, known)
     except psycopg.Error as error:
         if error.sqlstate not in UNREADABLE:
             raise
-        rows, unreadable = read_apart(connection, _MANY, known)
+        rows, unreadable = read_apart(connection, MANY, known)
         for address, said in unreadable.items():
             raise Corrupt(address, said) from error
     return with_notices(connection, {raw.hex(): document for raw, document in rows})
@@ -62,7 +64,7 @@ def get(connection: Connection, addresses: Sequence[Address]) -> dict[Address, H
 
 def documents_apart(connection: Connection, addresses: Sequence[Address]) -> dict[Address, bytes | None]:
     """The documents of those addresses that have a row; b"", which fits no address, for one that can't be read."""
-    rows, unreadable = read_apart(connection, _MANY, addresses)
+    rows, unreadable = read_apart(connection, MANY, addresses)
     return {raw.hex(): document for raw, document in rows} | dict.fromkeys(unreadable, b"")
 
 

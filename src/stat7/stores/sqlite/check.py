@@ -23,9 +23,9 @@ from typing import Any, Final, TypeAlias
 import apsw
 import orjson
 
-from stat7.address import Address, is_address
+from stat7.address import is_address
 from stat7.errors import InvalidEntity, InvalidQuery
-from stat7.record import Notice, Record, notice_digest, read_trusted
+from stat7.record import Notice, Record, notice_digest, try_read
 from stat7.stores.base import Finding, Page
 from stat7.stores.sqlite import reader
 from stat7.stores.sqlite.connection import fetch, fetch_each
@@ -172,7 +172,7 @@ class _Batch:
 
     def _parse(self) -> Iterator[Finding]:
         for seq, (address, id, document) in self._documents.items():
-            record = _parsed(address, document)
+            record = try_read(address, document)
             if record is None:
                 yield Finding("document", address or f"document {seq}", "the stored bytes can't be read as an entity")
             else:
@@ -246,7 +246,7 @@ def _links(
             findings.append(Finding("index", prefix_of(key), f"a link to {_named(named)} is left of no document"))
             continue
         if seq not in records:
-            records[seq] = _parsed(address.hex(), document)
+            records[seq] = try_read(address.hex(), document)
         record = records[seq]
         if record is not None and (segment, named, key) not in link_rows(record, key, seq):
             findings.append(
@@ -407,10 +407,3 @@ def _is_progress(progress: list[Any]) -> bool:
         except ValueError:
             return False
     return all(LOWEST_KEY <= value <= HIGHEST_KEY for value in state if isinstance(value, int))
-
-
-def _parsed(address: Address, document: bytes) -> Record | None:
-    try:
-        return read_trusted(address, document)
-    except (InvalidEntity, ValueError):
-        return None
