@@ -50,8 +50,8 @@ ENTITY = {
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys, stat7
 OF_EXTRAS = {
-    "boto3", "botocore", "cassandra", "google", "hypothesis", "jsonschema", "numpy", "obstore", "psutil", "psycopg",
-    "psycopg_pool", "pytest", "redis"
+    "PIL", "boto3", "botocore", "cassandra", "google", "hypothesis", "jsonschema", "matplotlib", "numpy", "obstore",
+    "psutil", "psycopg", "psycopg_pool", "pytest", "redis", "scipy"
 }
 for module in pkgutil.walk_packages(stat7.__path__, "stat7."):
     if module.name.endswith("__main__"):
@@ -69,7 +69,8 @@ READ_DATA = """
 import importlib.resources, json
 import stat7.testing
 schema = importlib.resources.files("stat7.stress").joinpath("schema.json").read_text("utf-8")
-print(json.dumps({"schema": json.loads(schema)["$id"], "suites": stat7.testing.__all__}))
+page = importlib.resources.files("stat7.stress.report").joinpath("page.css").read_text("utf-8")
+print(json.dumps({"schema": json.loads(schema)["$id"], "page": len(page), "suites": stat7.testing.__all__}))
 """
 
 
@@ -166,6 +167,7 @@ def check_data(installed: Installed, wheel: Path) -> None:
     installed.install("--no-index", f"{wheel.resolve()}[testing]")
     read = json.loads(installed.run(installed.python, "-I", "-c", READ_DATA))
     expect(read["schema"] == "urn:stat7:stress:1", "the schema of stress results is in the package")
+    expect(read["page"] > 0, "the style of the page of reports is in the package")
     expect("EntityStoreSuite" in read["suites"], f"stat7.testing publishes {len(read['suites'])} suites")
 
 

@@ -25,9 +25,12 @@ from stat7.cli import stress as command
 from stat7.cli.app import run
 from stat7.cli.output import progress
 from stat7.stress import results as results_module
-from stat7.stress import runner, self_test
+from stat7.stress import runner, sabotage_facts, self_test
+from stat7.stress.context import Context
+from stat7.stress.experiments import Lacking, server_cases, trials
+from stat7.stress.experiments.server_cases import ServerCase
 from stat7.stress.plan import FULL, QUICK, Mode
-from stat7.stress.results import Results, Verdict, validate
+from stat7.stress.results import Results, TestResult, Verdict, validate
 from stat7.stress.runner import Settings
 from stat7.stress.subject import Subject
 
@@ -59,7 +62,7 @@ def test_quick_writes_its_results_and_prints_one_table(
     asked: list[Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["stress", "--output", str(tmp_path / "results"), "--seed", "11"]) == 0
-    (path,) = (tmp_path / "results").iterdir()
+    (path,) = (tmp_path / "results").glob("*.json")
     document = json.loads(path.read_text("utf-8"))
     validate(document)
     printed = capsys.readouterr()
@@ -99,7 +102,13 @@ def test_a_given_store_is_measured(asked: list[Settings], tmp_path: Path) -> Non
         (["--store", "memory:"], "several processes"),
         (["--store", "punchcards:x"], "unknown scheme"),
         (["--seed", "-1"], "-1"),
-        (["--experiment", "EXP-04"], "--experiment"),
+        (["--experiment", "EXP-09"], "there is none named 'EXP-09'; choose one of EXP-01, EXP-02"),
+        (["--scales", "5K,1K"], "must be rising numbers up to 10M, such as 1K,100K"),
+        (["--scales", "11M"], "must be rising numbers"),
+        (["--scales", "many"], "must be rising numbers"),
+        (["--quick", "--scales", "1K"], "exclude each other"),
+        (["--store", "sqlite:a.db", "--gateway", "https://one.example.org"], "exclude each other"),
+        (["--seed", "3", "report", "a.json"], "--seed doesn't go with report"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_2(
@@ -151,7 +160,8 @@ def test_a_failure_is_exit_1_and_an_interrupt_130(
     assert run(["stress", "--output", str(tmp_path)]) == 1
     failed.run.interrupted = True
     assert run(["stress", "--output", str(tmp_path)]) == 130
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    assert len(list(tmp_path.glob("*/report.html"))) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a terminal's Ctrl-C")
@@ -174,7 +184,7 @@ def test_ctrl_c_ends_the_run_at_once_keeps_what_was_measured_and_leaves_nothing(
     assert process.returncode == 130, complained
     assert "Traceback" not in complained
     assert "interrupted; " in printed
-    (path,) = results.iterdir()
+    (path,) = results.glob("*.json")
     document = json.loads(path.read_text("utf-8"))
     validate(document)
     assert document["run"]["interrupted"] is True
@@ -184,6 +194,62 @@ def test_ctrl_c_ends_the_run_at_once_keeps_what_was_measured_and_leaves_nothing(
     while (left := _alive_in_group(process.pid)) and time.monotonic() < until:
         time.sleep(0.05)
     assert left == []
+
+
+def test_scales_of_ones_own_and_experiments_are_asked_for(asked: list[Settings], tmp_path: Path) -> None:
+    assert run(["stress", "--scales", "500,2k", "--no-report", "--output", str(tmp_path)]) == 0
+    assert (asked[0].mode.name, asked[0].mode.scales) == ("scales", (500, 2000))
+    assert not list(tmp_path.glob("*/report.html"))
+    assert run(["stress", "--experiment", "1", "--experiment", "exp-03", "--output", str(tmp_path)]) == 0
+    assert [each.name for each in asked[1].experiments] == ["EXP-01", "EXP-03"]
+    assert run(["stress", "--experiment", "all", "--output", str(tmp_path)]) == 0
+    assert len(asked[2].experiments) == 8
+
+
+def test_an_interrupted_run_goes_on_as_it_began(
+    asked: list[Settings], measured: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results_module.write(measured, tmp_path)
+    assert run(["stress", "--resume", str(path)]) == 2
+    assert "is the whole run, nothing is left to do" in capsys.readouterr().err
+    cut = copy.deepcopy(measured)
+    cut.run.interrupted = True
+    path = results_module.write(cut, tmp_path)
+    assert run(["stress", "--resume", str(path), "--seed", "3"]) == 2
+    assert "leave --seed out" in capsys.readouterr().err
+    assert run(["stress", "--resume", str(path), "--output", str(tmp_path)]) == 0
+    before = asked[0].before
+    assert before is not None
+    assert before.run.id == measured.run.id
+    assert (asked[0].mode, asked[0].seed, asked[0].profile.name) == (QUICK, 7, "seed")
+
+
+def test_reports_are_written_again_from_the_file(
+    measured: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results_module.write(measured, tmp_path)
+    assert run(["stress", "report", str(path)]) == 0
+    assert (path.with_suffix("") / "STRESS_TEST_INDEX.md").exists()
+    other = tmp_path / "other"
+    assert run(["stress", "report", str(path), "--output", str(other)]) == 0
+    index = (other / path.stem / "STRESS_TEST_INDEX.md").read_text("utf-8")
+    assert f"../../{path.name}" in index
+    assert "report.html" in capsys.readouterr().err
+
+
+def test_equal_runs_are_not_told_apart(measured: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = []
+    for number, name in enumerate(("before", "after")):
+        run_of = copy.deepcopy(measured)
+        run_of.run.id = f"{number:016x}"
+        run_of.self_check["reference"] = [{"value": 1e4, "unit": "1/s", "samples": 9, "interval": [9e3, 1.1e4]}] * 2
+        (tmp_path / name).mkdir()
+        sides.append(str(results_module.write(run_of, tmp_path / name).parent))
+    assert run(["stress", "compare", *sides]) == 0
+    assert "no difference shown" in capsys.readouterr().out
+    assert run(["stress", "compare", *sides, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"]
+    assert run(["stress", "compare", sides[0], sides[0]]) == 2
 
 
 def _alive_in_group(group: int) -> list[str]:
@@ -202,11 +268,28 @@ def test_the_self_test_says_what_was_caught(
     few = tuple(case for case in self_test.CASES if case.test == "collisions" and "control" in case.name)
     blind = self_test.Case("a blind check", Subject(), "collisions", few[0].verdicts, "unheard of")
     monkeypatch.setattr(self_test, "CASES", few)
+    monkeypatch.setattr(sabotage_facts, "CASES", ())
+    monkeypatch.setattr(trials, "CASES", ())
+    monkeypatch.setattr(server_cases, "CASES", ())
     assert run(["stress", "--self-test"]) == 0
     assert "nothing (control)\tcollisions\tPASS\t-" in capsys.readouterr().out
     monkeypatch.setattr(self_test, "CASES", (blind,))
     assert run(["stress", "--self-test", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["all_as_expected"] is False
+
+
+def test_what_the_self_test_could_not_try_is_not_counted_as_caught(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacking(context: Context) -> TestResult:
+        raise Lacking("PostgreSQL is not installed: run `make servers`")
+
+    case = ServerCase("a store that misses its index", "EXP-05", "database plan", None, lacking, Verdict.FAIL)
+    for module, cases in ((self_test, ()), (sabotage_facts, ()), (trials, ())):
+        monkeypatch.setattr(module, "CASES", cases)
+    monkeypatch.setattr(server_cases, "CASES", (case,))
+    assert run(["stress", "--self-test"]) == 7
+    assert "EXP-05 database plan\tnot tried\t?\tPostgreSQL is not installed" in capsys.readouterr().out
 
 
 def test_on_a_terminal_the_table_wraps_and_cuts_nothing_off(

@@ -245,7 +245,7 @@ class _Moody:
     def __init__(self, store: DynamoDBStore, seed: int) -> None:
         self.chance = random.Random(seed)
         self.moods = 0
-        self.codes = ("ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError")
+        self.codes: tuple[str, ...] = ("ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError")
         api = _api(store)
         self.real = {name: getattr(api, name) for name in ("batch_get_item", "batch_write_item", "query", "scan")}
         self.statements = api.batch_execute_statement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from stat7.stress.context import Context, Outcome, Stage, attempt, one_line, sat
 from stat7.stress.housing import Embedded
 from stat7.stress.measure import Summary, Timer, summarise
 from stat7.stress.plan import QUICK, Budget
-from stat7.stress.results import Figure, TestResult, Verdict
+from stat7.stress.results import Figure, TestResult, Verdict, exact
 from stat7.stress.subject import Subject
 from stat7.stress.targets import SEED
 from stat7.stress.workers import WorkerFailed
@@ -39,51 +38,54 @@ def drifting() -> Summary:
     return summarise([(ends, ends * 0 + 50_000)])
 
 
-def looked_up(rate: float, summaries: Sequence[Summary], mean: float = 0.01) -> Outcome:
+def looked_up(rate: float, *summaries: Summary, mean: float = 0.01) -> Outcome:
     figures: dict[str, Figure] = {}
     for kind in ("hit_", "miss_"):
-        figures |= {f"{kind}per_second": Figure(rate, "1/s", 4000)}
-        figures |= {f"{kind}{name}": Figure(mean, "ms", 4000) for name in ("mean", "p95", "p99")}
-    figures |= {f"batched_{kind}_per_second": Figure(rate, "1/s", 4000) for kind in ("hits", "misses")}
-    return Outcome("lookup", 1000, "it is quick", figures=figures, summaries=summaries)
+        figures |= {f"{kind}per_second": exact(rate, "1/s", 4000)}
+        figures |= {f"{kind}{name}": exact(mean, "ms", 4000) for name in ("mean", "p95", "p99")}
+    figures |= {f"batched_{kind}_per_second": exact(rate, "1/s", 4000) for kind in ("hits", "misses")}
+    return Outcome(
+        "lookup", 1000, "it is quick", figures=figures, summaries=dict(zip(("hit", "miss"), summaries, strict=False))
+    )
 
 
 def test_good_figures_in_a_steady_state_pass(context: Context) -> None:
-    result = looked_up(10_000, [steady()]).judged(context)
+    result = looked_up(10_000, steady()).judged(context)
     assert (result.verdict, result.why) == (Verdict.PASS, "all 10 targets met")
     assert result.target == SEED.of("lookup")
 
 
 def test_without_a_steady_state_figures_need_room_to_spare(context: Context) -> None:
-    assert looked_up(10_000, [steady(), drifting()]).judged(context).verdict is Verdict.PASS
-    close = looked_up(1500, [steady(), drifting()]).judged(context)
+    assert looked_up(10_000, steady(), drifting()).judged(context).verdict is Verdict.PASS
+    close = looked_up(1500, steady(), drifting()).judged(context)
     assert close.verdict is Verdict.NO_DATA
     assert "no steady state" in close.why
-    assert looked_up(1500, [steady()]).judged(context).verdict is Verdict.PASS
-    assert looked_up(100, [drifting()]).judged(context).verdict is Verdict.FAIL
+    assert looked_up(1500, steady()).judged(context).verdict is Verdict.PASS
+    assert looked_up(100, drifting()).judged(context).verdict is Verdict.FAIL
 
 
 def test_a_clock_that_is_too_coarse_voids_what_was_timed_and_nothing_else(context: Context) -> None:
     context.timer = replace(context.timer, step_ns=1_000_000)
-    timed = looked_up(10_000, [steady()]).judged(context)
+    timed = looked_up(10_000, steady()).judged(context)
     assert timed.verdict is Verdict.INVALID
     assert timed.why.startswith("timer floor: the clock moves in steps of 1 ms")
-    counted = Outcome("memory", 1000, "it is small", figures={"bytes_per_entity": Figure(800, "B", 1000)})
+    small = {name: exact(100, "B", 1000) for name in ("bytes_per_entity", "bytes_per_put_again")}
+    counted = Outcome("memory", 1000, "it is small", figures=small)
     assert counted.judged(context).verdict is Verdict.PASS
 
 
 def test_a_failed_check_of_correctness_beats_every_figure(context: Context) -> None:
-    outcome = looked_up(10_000, [steady()])
+    outcome = looked_up(10_000, steady())
     outcome.invalid = "wrong\nbytes"
     result = outcome.judged(context)
     assert (result.verdict, result.why) == (Verdict.INVALID, "wrong bytes")
 
 
 def test_what_lies_below_the_cost_of_the_timer_is_said_to(context: Context) -> None:
-    result = looked_up(10_000, [steady()], mean=60e-6).judged(context)
+    result = looked_up(10_000, steady(), mean=60e-6).judged(context)
     assert result.verdict is Verdict.PASS
     assert "at or below the timer's floor: hit_mean, hit_p95" in result.why
-    assert "floor" not in looked_up(10_000, [steady()]).judged(context).why
+    assert "floor" not in looked_up(10_000, steady()).judged(context).why
 
 
 def test_what_is_lacking_is_no_data_and_what_is_broken_is_invalid(context: Context) -> None:

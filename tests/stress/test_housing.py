@@ -15,7 +15,7 @@ from stat7.entity import Coordinates, Entity
 from stat7.errors import ConfigError
 from stat7.opening import open as open_repository
 from stat7.stress import housing
-from stat7.stress.housing import BYTES_PER_ENTITY, SPARE, Embedded, Given, given_location, make_folder
+from stat7.stress.housing import BYTES_PER_ENTITY, SPARE, Embedded, Given, given_location, make_folder, on_this_machine
 from stat7.stress.plan import Mode
 from stat7.stress.results import Verdict
 from stat7.stress.runner import Settings, run
@@ -132,3 +132,18 @@ def test_a_temporary_folder_in_memory_is_avoided(tmp_path: Path, monkeypatch: py
         assert folder.parent == Path(os.sep, "var", "tmp")
     finally:
         folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("store", "is_here"),
+    [
+        ("sqlite:library.db", True),
+        ("postgresql://ada:secret@localhost:5432/library", True),
+        ("postgresql://ada@db.example.org/library", False),
+        ("postgresql://[::1]:5432/library", True),
+        ("cassandra://127.0.0.1:9042,127.0.0.2:9042/library", True),
+        ("cassandra://127.0.0.1:9042,10.0.0.2:9042/library", False),
+    ],
+)
+def test_a_store_is_on_this_machine_if_all_its_hosts_are(store: str, is_here: bool) -> None:
+    assert on_this_machine(store) is is_here

@@ -16,6 +16,7 @@ from stat7.stress.measure import (
     LEAST_BLOCKS,
     Nanoseconds,
     Series,
+    bootstrap,
     part_of,
     percentile,
     steady_from,
@@ -167,3 +168,40 @@ def test_a_clock_that_stands_still_is_told_after_the_limit_at_the_latest() -> No
     ticks = iter(range(0, 10**9, 400_000))
     timer = time_the_timer(lambda: next(ticks), pairs=10, steps=10**6, limit_ns=10_000_000)
     assert timer.step_ns == 400_000
+
+
+def test_a_bootstrap_holds_the_truth_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(3)
+    held = 0
+    for _ in range(300):
+        durations = random.exponential(100_000, 3000).astype(np.int64)
+        interval = summarise([(np.cumsum(durations), durations)]).intervals()["mean"]
+        held += interval[0] <= 100_000 <= interval[1]
+    assert 270 <= held <= 297
+
+
+def test_what_disturbs_a_whole_block_widens_the_interval() -> None:
+    calm = np.full(4000, 100_000, dtype=np.int64)
+    moody = calm * (1 + (np.arange(4000) // 200 % 2))
+    quiet = summarise([(np.cumsum(calm), calm)]).intervals()["mean"]
+    spread = summarise([(np.cumsum(moody), moody)]).intervals()["mean"]
+    assert quiet[1] - quiet[0] < 1000
+    assert spread[1] - spread[0] > 20_000
+
+
+def test_an_interval_takes_enough_blocks() -> None:
+    few = np.full(16, 1000, dtype=np.int64)
+    assert summarise([(np.cumsum(few), few)]).intervals() == {}
+    assert bootstrap([1.0] * 4) is None
+    low, high = bootstrap([9.0, 10.0, 11.0, 10.0, 10.5]) or (0, 0)
+    assert 9 < low < 10.1 < high < 11.5
+
+
+def test_the_part_of_one_kind_has_a_series_of_its_own() -> None:
+    durations = np.full(4000, 100_000, dtype=np.int64)
+    ends = np.cumsum(durations)
+    whole = summarise([(ends, durations)])
+    half = part_of(whole, [(ends[::2], durations[::2])])
+    assert half.rate == pytest.approx(whole.rate / 2, rel=0.01)
+    assert half.series()["per_second"] == pytest.approx([rate / 2 for rate in whole.series()["per_second"]], rel=0.02)
+    assert sum(half.histogram()["counts"]) == len(half.latencies) == 2000

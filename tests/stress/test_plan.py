@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stat7.stress.plan import FULL, LEAST_SHARE, QUICK, Budget, Mode, Step, steps_of
+from stat7.stress.plan import FULL, LEAST_SHARE, QUICK, Budget, Mode, Step, remaining, scales_of, steps_of
 
 
 class Watch:
@@ -29,9 +29,18 @@ def test_what_is_planned_fits_the_limit(mode: Mode) -> None:
 
 def test_memory_and_concurrency_end_at_a_million() -> None:
     names = {scale: [step.name for step in steps_of(FULL) if step.scale == scale] for scale in FULL.scales}
-    everything = ["address", "ingest", "collisions", "lookup", "concurrent 4", "concurrent 16", "memory"]
-    assert all(names[scale] == everything for scale in FULL.scales[:-1])
-    assert names[10_000_000] == ["address", "ingest", "collisions", "lookup", "scaling"]
+    everything = ["address", "ingest", "collisions", "lookup", "concurrent 4", "concurrent 16", "paced", "memory"]
+    found = {scale: [step for step in names[scale] if step not in ("reference", "breaking rate")] for scale in names}
+    assert all(found[scale] == everything for scale in FULL.scales[:-1])
+    assert found[10_000_000] == ["address", "ingest", "collisions", "lookup", "scaling", "breaking scale"]
+    assert [scale for scale in FULL.scales if "breaking rate" in names[scale]] == [100_000]
+
+
+def test_the_smaller_scale_of_a_quick_run_is_tried_with_few_workers_alone() -> None:
+    names = {scale: {step.name for step in steps_of(QUICK) if step.scale == scale} for scale in QUICK.scales}
+    assert {"concurrent 4", "concurrent 16"} <= names[100_000]
+    assert "concurrent 16" not in names[10_000]
+    assert "concurrent 4" in names[10_000]
 
 
 def test_steps_take_their_time_as_long_as_there_is_enough() -> None:
@@ -75,3 +84,20 @@ def test_steps_that_were_left_out_give_their_time_to_the_others() -> None:
     watch.time += 15
     assert budget.begin("c", 1) == 1
     assert budget.done == 70
+
+
+def test_what_is_left_of_a_run_builds_again_the_stores_that_it_needs() -> None:
+    steps = steps_of(Mode("quick", (100, 200), 60.0, 0.1, 1000, 0.1, 0.1, workers=(2,)))
+    done = {(step.name, step.scale) for step in steps if step.name != "ingest"}
+    assert remaining(steps, done) == []
+    lookup = [(step.name, step.scale) for step in remaining(steps, done - {("lookup", 200)})]
+    assert lookup == [("ingest", 200), ("lookup", 200)]
+    fitted = [(step.name, step.scale) for step in remaining(steps, done - {("scaling", 200)})]
+    assert fitted == [("ingest", 100), ("ingest", 200), ("scaling", 200)]
+    assert remaining(steps, done - {("address", 100)}) == [steps[0]]
+
+
+def test_scales_of_ones_own_are_measured_like_the_quick_ones() -> None:
+    mode = scales_of((1000, 50_000))
+    assert (mode.name, mode.scales, mode.lookup_seconds) == ("scales", (1000, 50_000), QUICK.lookup_seconds)
+    assert mode.limit > sum(step.seconds for step in steps_of(mode))

@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from stat7.errors import ConfigError
 from stat7.stress.results import (
+    BreakingPoint,
+    Curve,
+    ExperimentResult,
     Figure,
+    Point,
+    Probe,
     Results,
     Run,
     Target,
     TestResult,
     Verdict,
     exit_code,
+    read,
     schema,
     validate,
+    worst_of,
     write,
 )
 
@@ -59,10 +67,77 @@ def results(*tests: TestResult, interrupted: bool = False) -> Results:
         "store": "sqlite",
         "timer": {"floor_ns": 50.0, "floor_p99_ns": 60.0, "step_ns": 10.0},
         "time_limit_seconds": 60.0,
+        "experiments": [],
         "cuts": [],
         "notes": [],
     }
     return Results(run, environment, settings, list(tests))
+
+
+def everything() -> Results:
+    """Results with something of every kind in them."""
+    histogram = {"hit": {"unit": "ns", "bits": 7, "buckets": [100, 200], "counts": [3, 1]}}
+    series = {
+        "hit": {
+            "block_seconds": 0.5,
+            "warm_up_blocks": 1,
+            "steady": True,
+            "per_second": [1.0, 2.5],
+            "median_ms": [0.1, None],
+            "max_ms": [0.3, None],
+        }
+    }
+    full = result(
+        figures={"hit_mean": Figure(0.02, "ms", 5000, (0.01, 0.03))},
+        parameters={"shown": "[\n 1,\n 2\n]"},
+        histogram=histogram,
+        series=series,
+    )
+    curve = Curve("t", "entities", "1", "time", "ms", {"hit": [Point(1, 2.0, (1.0, 3.0)), Point(2, 2.0)]}, log_x=True)
+    found = results(full)
+    found.experiments.append(
+        ExperimentResult("EXP-01", "t", "c", "m", ["x"], Verdict.FAIL, "why", [full], [curve], {"n": 1}, 0.5)
+    )
+    probes = [Probe(100, held=True, why="all held", figures={"p99": Figure(3.0, "ms", 1000, (2.0, 4.0))})]
+    found.breaking_points.append(
+        BreakingPoint("rate", 1000, "p99 <= 50 ms", "1/s", 100, None, None, 3, "the harness gave out", probes, 1.5)
+    )
+    found.self_check["reference"] = [{"value": 1.0, "unit": "1/s", "samples": 10, "interval": [0.9, 1.1]}]
+    return found
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    found = everything()
+    path = write(found, tmp_path)
+    again = read(path)
+    assert json.dumps(again.as_dict(), sort_keys=True) == json.dumps(found.as_dict(), sort_keys=True)
+    assert again.tests[0].verdict is Verdict.PASS
+    assert again.tests[0].figures["hit_mean"].interval == (0.01, 0.03)
+    assert again.experiments[0].curves[0].lines["hit"][1] == Point(2, 2.0)
+
+
+def test_lists_of_numbers_take_one_line(tmp_path: Path) -> None:
+    text = write(everything(), tmp_path).read_text()
+    assert '"per_second": [1.0, 2.5]' in text
+    assert '"median_ms": [0.1, null]' in text
+    assert r'"shown": "[\n 1,\n 2\n]"' in text
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema": "stat7.stress/9"}', "[1"])
+def test_a_file_that_holds_no_results_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.json: is not a results file"):
+        read(path)
+    with pytest.raises(ConfigError, match=r"b\.json: can't be read"):
+        read(tmp_path / "b.json")
+
+
+def test_the_worst_verdict_wins() -> None:
+    assert worst_of([Verdict.PASS, Verdict.INCONCLUSIVE]) is Verdict.INCONCLUSIVE
+    assert worst_of([Verdict.NO_DATA, Verdict.FAIL]) is Verdict.FAIL
+    assert worst_of(Verdict) is Verdict.INVALID
+    assert worst_of([]) is Verdict.NO_DATA
 
 
 def test_the_schema_is_one() -> None:
@@ -75,11 +150,11 @@ def test_what_a_run_found_follows_the_schema(tests: tuple[TestResult, ...]) -> N
     validate(json.loads(json.dumps(results(*tests).as_dict())))
 
 
-def test_places_are_kept_for_what_comes_later() -> None:
+def test_what_was_not_measured_is_there_and_empty() -> None:
     document = json.loads(json.dumps(results(result()).as_dict()))
     assert document["experiments"] == []
     assert document["breaking_points"] == []
-    assert document["self_check"] is None
+    assert document["self_check"] == {}
     assert document["tests"][0]["histogram"] is None
     assert document["tests"][0]["series"] is None
     assert document["tests"][0]["figures"]["hit_mean"] == {
@@ -96,7 +171,7 @@ def test_places_are_kept_for_what_comes_later() -> None:
         (("tests", 0, "verdict"), "MAYBE"),
         (("tests", 0, "why"), ""),
         (("tests", 0, "why"), "two\nlines"),
-        (("tests", 0, "name"), "breaking"),
+        (("tests", 0, "name"), "Breaking!"),
         (("tests", 0, "scale"), 0),
         (("tests", 0, "figures", "hit_mean", "value"), "fast"),
         (("tests", 0, "figures", "hit_mean", "interval"), [1]),

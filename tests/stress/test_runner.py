@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from stat7.errors import Unavailable
+from stat7.errors import ConfigError, Unavailable
 from stat7.stress import ingest, runner, sabotage
 from stat7.stress.context import Context, Stage
 from stat7.stress.plan import Mode
@@ -18,6 +19,7 @@ from stat7.stress.results import Results, TestResult, Verdict, exit_code, valida
 from stat7.stress.runner import Settings, run, short
 from stat7.stress.subject import Subject
 from stat7.stress.summary import COLUMNS, reasons, rows, verdict_line
+from stat7.stress.targets import PROFILES
 from stat7.stress.tests import memory
 
 SMALL: Final = Mode("quick", (400, 1200), 120.0, 0.2, 2000, 0.2, 0.5, workers=(2,))
@@ -36,7 +38,7 @@ def names(results: Results) -> list[tuple[str, str, int]]:
     return [(test.name, test.variant, test.scale) for test in results.tests]
 
 
-AT_EACH_SCALE: Final = ("address", "collisions", "lookup", "concurrent", "memory")
+AT_EACH_SCALE: Final = ("address", "collisions", "lookup", "concurrent", "paced", "memory")
 ALL: Final = [
     *((name, "2 workers" if name == "concurrent" else "", scale) for scale in SMALL.scales for name in AT_EACH_SCALE),
     ("scaling", "", 1200),
@@ -45,14 +47,14 @@ ALL: Final = [
 
 def test_a_run_gives_every_test_its_verdict_and_leaves_nothing_behind(temporary: Path, tmp_path: Path) -> None:
     stages: list[tuple[str, int, int | None]] = []
-    heard: list[TestResult] = []
+    heard: list[object] = []
     results = run(
         Settings(SMALL, seed=3, command="stat7 stress"),
         lambda stage, done, total: stages.append((stage, done, total)),
         heard.append,
     )
     assert names(results) == ALL
-    assert heard == results.tests
+    assert [each for each in heard if isinstance(each, TestResult)] == results.tests
     assert [test for test in results.tests if test.verdict is Verdict.INVALID] == []
     assert all(test.verdict is Verdict.PASS for test in results.tests if test.name in ("collisions", "memory"))
     assert list(temporary.iterdir()) == []
@@ -87,7 +89,7 @@ def _check_summary(results: Results) -> None:
     assert table[0][:2] == ("address", "400")
     assert table[3][0] == "concurrent 2 workers"
     assert len(reasons(results)) >= sum(test.verdict is not Verdict.PASS for test in results.tests)
-    counted = verdict_line(results.tests)
+    counted = verdict_line(results)
     assert f"{sum(test.verdict is Verdict.PASS for test in results.tests)} PASS" in counted
 
 
@@ -102,6 +104,54 @@ def test_an_interrupt_keeps_what_was_measured(temporary: Path, monkeypatch: pyte
     assert exit_code(results) == 130
     validate(json.loads(json.dumps(results.as_dict())))
     assert list(temporary.iterdir()) == []
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_was(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, built = ingest.build, []
+
+    def interrupted(context: Context, stage: Stage, pace: ingest.Pace) -> None:
+        if stage.scale == 1200:
+            raise KeyboardInterrupt
+        build(context, stage, pace)
+
+    monkeypatch.setattr(ingest, "build", interrupted)
+    first = run(Settings(SMALL))
+    kept = list(first.tests)
+    assert names(first) == ALL[:7]
+
+    def counted(context: Context, stage: Stage, pace: ingest.Pace) -> None:
+        built.append(stage.scale)
+        build(context, stage, pace)
+
+    monkeypatch.setattr(ingest, "build", counted)
+    again = run(Settings(SMALL, before=first))
+    assert names(again) == ALL
+    assert again.tests[:7] == kept
+    assert built == [400, 1200], "the fit over all scales needs both stores"
+    assert (again.run.resumed, again.run.interrupted, again.run.id) == (1, False, first.run.id)
+    validate(json.loads(json.dumps(again.as_dict())))
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (Settings(replace(SMALL, scales=(400,))), "scales"),
+        (Settings(SMALL, seed=8), "seed"),
+        (Settings(SMALL, profile=PROFILES["gateway"]), "profile"),
+        (Settings(replace(SMALL, name="full")), "mode"),
+    ],
+)
+def test_another_run_is_not_gone_on_with(settings: Settings, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(ingest, "build", _interrupt)
+    first = run(Settings(SMALL))
+    with pytest.raises(ConfigError, match=rf"--resume: the run was made with {what} "):
+        run(replace(settings, before=first))
+
+
+def _interrupt(context: Context, stage: Stage, pace: ingest.Pace) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_test_that_breaks_off_is_invalid_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

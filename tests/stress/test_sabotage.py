@@ -14,7 +14,8 @@ from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Outcome
 from stat7.stores.memory import MemoryStore
 from stat7.stress import sabotage
-from stat7.stress.self_test import CASES, Case, Caught, as_dict, try_case
+from stat7.stress.results import TestResult, Verdict
+from stat7.stress.self_test import CASES, Case, as_dict, judged, try_case
 from stat7.stress.workload import Workload
 
 RECORDS: Final = [Workload(7).record(index) for index in range(6000)]
@@ -23,7 +24,7 @@ RECORDS: Final = [Workload(7).record(index) for index in range(6000)]
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}, by {case.test}")
 def test_the_named_check_catches_it(case: Case) -> None:
     caught = try_case(case)
-    assert caught.as_expected, f"{caught.result.verdict}: {caught.result.why}"
+    assert caught.as_expected, f"{caught.verdict}: {caught.why}"
 
 
 def test_each_kind_of_sabotage_is_in_the_matrix() -> None:
@@ -37,6 +38,11 @@ def test_each_kind_of_sabotage_is_in_the_matrix() -> None:
         "loses",
         "flipped",
         "sleeps",
+        "stale",
+        "swaps two ids",
+        "leak",
+        "stalls",
+        "skips late",
         "saturated",
         "clock",
     ):
@@ -45,10 +51,10 @@ def test_each_kind_of_sabotage_is_in_the_matrix() -> None:
 
 def test_a_check_that_catches_nothing_fails_the_self_test() -> None:
     case = next(case for case in CASES if case.name == "random addresses")
-    result = try_case(CASES[0]).result
-    caught = Caught(case, result)
+    result = TestResult("collisions", "", 1, "c", Verdict.PASS, "all targets met")
+    caught = judged(case, result)
     assert not caught.as_expected
-    matrix = as_dict([Caught(CASES[0], result), caught])
+    matrix = as_dict([judged(CASES[0], result), caught])
     assert [entry["as_expected"] for entry in matrix["cases"]] == [True, False]
     assert matrix["all_as_expected"] is False
     assert matrix["cases"][1]["expected"] == ["FAIL"]

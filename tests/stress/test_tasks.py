@@ -19,7 +19,7 @@ from stat7.repository import Repository
 from stat7.stress.sabotage import CoordinateLeftOut
 from stat7.stress.subject import Location, Subject
 from stat7.stress.tasks.address import SingleAddresses
-from stat7.stress.tasks.concurrent import READ, WRITE, ReadBack, ReadsAndWrites
+from stat7.stress.tasks.concurrent import READ, WRITE, ReadsAndWrites
 from stat7.stress.tasks.loops import (
     Tape,
     batches,
@@ -32,6 +32,7 @@ from stat7.stress.tasks.loops import (
 )
 from stat7.stress.tasks.memory import Occupy
 from stat7.stress.tasks.scaling import InTurns
+from stat7.stress.tasks.writing import ReadBack
 from stat7.stress.workload import Workload
 
 SECOND = 1_000_000_000
@@ -222,10 +223,10 @@ def test_what_a_store_cannot_do_now_is_an_error_and_what_it_does_wrongly_is_wron
 
 
 def test_occupied_memory_is_told_both_ways() -> None:
-    traced = Occupy(WORKLOAD, 3000, True).prepare()(lambda done: None)
+    traced = Occupy(Subject(), WORKLOAD, 3000, True).prepare()(lambda done: None)
     assert traced["stored"] == 3000
     assert 400 < traced["bytes"] / 3000 < 3000
-    charged = Occupy(WORKLOAD, 3000, False).prepare()(lambda done: None)
+    charged = Occupy(Subject(), WORKLOAD, 3000, False).prepare()(lambda done: None)
     assert charged["stored"] == 3000
 
 

@@ -33,7 +33,7 @@ class Load:
         self._threads = [threading.Thread(target=self._run, args=(job,)) for job in self.jobs()]
 
     def jobs(self) -> Sequence[Callable[[], None]]:
-        """What the threads do; each ends when `goes_on` is False."""
+        """What the threads do; each ends when `goes_on()` is False."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -46,7 +46,6 @@ class Load:
         for thread in self._threads:
             thread.join(timeout=60)
 
-    @property
     def goes_on(self) -> bool:
         """Whether the load is still wanted."""
         return not self._left.is_set()

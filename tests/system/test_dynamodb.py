@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -124,17 +124,17 @@ def test_the_command_line_works_on_it(server: DynamoDB, tmp_path: Path) -> None:
 class _Load(Load):
     """Threads that put chains of versions, and read back what was acknowledged."""
 
-    def jobs(self) -> list[Callable[[], None]]:
+    def jobs(self) -> Sequence[Callable[[], None]]:
         return [partial(self._write, number) for number in range(4)]
 
     def _write(self, number: int) -> None:
         chance, turn = random.Random(number), 0
-        while self.goes_on:
+        while self.goes_on():
             turn += 1
             for version in chain(f"writer/{number}/{turn}", 10):
-                while not self.put(version) and self.goes_on:
+                while not self.put(version) and self.goes_on():
                     pass
-                if not self.goes_on:
+                if not self.goes_on():
                     return
                 self.get(chance.choice(list(self.acknowledged.values())))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -35,23 +35,23 @@ class _ShutDownAtOnce(PostgreSQL):
 class _Load(Load):
     """Threads that put versions one after the other, and get what was acknowledged."""
 
-    def jobs(self) -> list[Callable[[], None]]:
+    def jobs(self) -> Sequence[Callable[[], None]]:
         return [partial(self._write, n) for n in range(WRITERS)] + [partial(self._read, n) for n in range(READERS)]
 
     def _write(self, number: int) -> None:
         turn = 0
-        while self.goes_on:
+        while self.goes_on():
             versions = chain(f"writer/{number}/{turn}", LENGTH)
             turn += 1
             for version in versions:
-                if not self.goes_on:
+                if not self.goes_on():
                     return
                 while not self.put(version):
                     pass  # once more for each time that the server was away
 
     def _read(self, number: int) -> None:
         chance = random.Random(number)
-        while self.goes_on:
+        while self.goes_on():
             known = list(self.acknowledged.values())
             if known:
                 self.get(chance.choice(known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -68,13 +68,13 @@ def make_shards(places: list[str], path: Path, options: str = "") -> str:
 class _Load(Load):
     """Threads that put entities one by one, and get what was acknowledged."""
 
-    def jobs(self) -> list[Callable[[], None]]:
+    def jobs(self) -> Sequence[Callable[[], None]]:
         return [partial(self._work, number) for number in range(THREADS)]
 
     def _work(self, number: int) -> None:
         chance, turn = random.Random(number), 0
         waiting: list[Record] = []
-        while self.goes_on:
+        while self.goes_on():
             turn += 1
             # What failed is tried again now and then, so that a shard that is down holds up nobody.
             again = bool(waiting) and turn % 8 == 0

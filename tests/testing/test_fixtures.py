@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stat7.testing.fixtures import taking_turns
 from stat7.testing.required import missing, need, need_driver
+from stat7.testing.servers.turns import taking_turns
 
 USES = """
 def test_it(redis_url):

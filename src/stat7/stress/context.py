@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,10 @@ def _unheard(done: int, total: int | None) -> None:
 
 @dataclass(slots=True)
 class Context:
-    """One run. `tell` is called with the items done in the step that is under way, and their total if known."""
+    """One run. `alone`: all that is measured runs on this machine. `media`: a folder of pictures and movies that
+    experiments with files begin with. `tell` is called with the items done in the step that is under way, and their
+    total if known.
+    """
 
     subject: Subject
     workload: Workload
@@ -44,6 +47,8 @@ class Context:
     budget: Budget
     timer: Timer
     cores: int
+    alone: bool = True
+    media: Path | None = None
     tell: Callable[[int, int | None], None] = _unheard
     stages: list[Stage] = field(default_factory=list)
 
@@ -73,7 +78,8 @@ class Outcome:
     """What a test has measured, before it's judged.
 
     `invalid` names the check of correctness that failed, if any; `lacking` says why there is nothing to judge. `timed`:
-    figures depend on the clock, as they do wherever there are summaries.
+    figures depend on the clock, as they do wherever there are `summaries`: by kind of operation, what the histograms
+    and series of the result are made of.
     """
 
     name: str
@@ -82,7 +88,7 @@ class Outcome:
     variant: str = ""
     figures: dict[str, Figure] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    summaries: Sequence[Summary] = ()
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
     timed: bool = False
     invalid: str | None = None
     lacking: str | None = None
@@ -96,8 +102,8 @@ class Outcome:
     def judged(self, context: Context) -> TestResult:
         """The result with its verdict: INVALID before NO_DATA before what the targets say."""
         targets = context.profile.of(self.name)
-        slack = max((summary.slack for summary in self.summaries), default=1.0)
-        verdict, why = judge(targets, self.figures, slack)
+        slack = max((summary.slack for summary in self.summaries.values()), default=1.0)
+        verdict, why = judge(targets, self.figures, slack, alone=context.profile.machines and context.alone)
         if slack > 1:
             why += f" (no steady state: judged as if figures were off by a factor of up to {slack:.1f})"
             verdict = Verdict.NO_DATA if verdict is Verdict.INCONCLUSIVE else verdict
@@ -108,6 +114,7 @@ class Outcome:
             verdict, why = Verdict.INVALID, f"timer floor: the clock moves in steps of {step:g} ms, too coarse to judge"
         if self.invalid is not None:
             verdict, why = Verdict.INVALID, self.invalid
+        held = {kind: summary for kind, summary in self.summaries.items() if len(summary.latencies)}
         return TestResult(
             self.name,
             self.variant,
@@ -119,6 +126,8 @@ class Outcome:
             self.figures,
             self.parameters,
             round(time.monotonic() - self.begun, 3),
+            {kind: summary.histogram() for kind, summary in held.items()} or None,
+            {kind: summary.series() for kind, summary in held.items()} or None,
         )
 
     def _below_the_floor(self, timer: Timer) -> str:

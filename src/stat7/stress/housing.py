@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -148,6 +149,13 @@ def given_location(store: str, files: str | None) -> Location:
             )
             raise ConfigError(f"--store: {redact(store)} {reason}")
     return location
+
+
+def on_this_machine(store: str) -> bool:
+    """Whether all hosts that a store's URL names are this machine; a file is."""
+    hosts = store.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    names = [host.strip().strip("[]") for host in re.split(r",|:[0-9]+(?:,|$)", hosts)]
+    return all(name in ("", "localhost", "::1") or name.startswith("127.") for name in names)
 
 
 def make_folder() -> Path:

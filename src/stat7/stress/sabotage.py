@@ -13,9 +13,13 @@ from stat7.address import Address
 from stat7.record import Notice, Record, document_of, normalise, normalise_json
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Outcome, Store
+from stat7.stores.memory import MemoryStore
 
 ONE_IN: Final = 1000
 """How seldom a lossy store loses a put, and a damaging one damages a read."""
+
+LAG: Final = 0.05
+"""Seconds by which a stale store is behind."""
 
 ZEROS: Final = "0" * 52
 
@@ -113,6 +117,66 @@ class _LossyStore(_Between):
         )
 
 
+class _StaleStore(_Between):
+    """Answers from what it knew some time ago: what was put within the last LAG seconds isn't there yet."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self._put: dict[Address | str, float] = {}
+
+    def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
+        """Store, and remember when."""
+        done = self._inner.put(records, moves)
+        now = time.monotonic()
+        self._put |= dict.fromkeys([record.address for record in records], now)
+        self._put |= dict.fromkeys([move.id for move in moves], now)
+        return done
+
+    def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
+        """Without what is new."""
+        return {address: found for address, found in self._inner.get(addresses).items() if self._knows(address)}
+
+    def heads(self, ids: Sequence[str]) -> dict[str, Address]:
+        """Without what is new."""
+        return {id: address for id, address in self._inner.heads(ids).items() if self._knows(id)}
+
+    def _knows(self, key: str) -> bool:
+        return time.monotonic() - self._put.get(key, 0.0) > LAG
+
+
+class _SwappingStore(_Between):
+    """Gives the ids of two puts in ONE_IN each other's entity."""
+
+    _kept: HeadMove | None = None
+
+    def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
+        """Keep the move of one that is chosen back, and swap it with the next."""
+        if len(moves) != 1:
+            return self._inner.put(records, moves)
+        (move,) = moves
+        if self._kept is None:
+            if move.new is None or not _is_chosen(move.new):
+                return self._inner.put(records, moves)
+            self._kept = move
+            return self._inner.put(records)[0], [True]
+        other, self._kept = self._kept, None
+        swapped = [HeadMove(other.id, other.expected, move.new), HeadMove(move.id, move.expected, other.new)]
+        return self._inner.put(records, swapped)[0], [True]
+
+
+class LeakyMemory(MemoryStore):
+    """An in-memory store that keeps 1 KB of nothing for each record that is put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._leak: list[bytes] = []
+
+    def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
+        """Store, and leak."""
+        self._leak += [bytes(1024) for _ in records]
+        return super().put(records, moves)
+
+
 class _DamagingStore(_Between):
     """Flips a byte in one document read out of ONE_IN."""
 
@@ -149,6 +213,16 @@ class _SleepyRepository(Repository):
 def lossy(repository: Repository) -> Repository:
     """A repository over a store that loses one put in ONE_IN."""
     return Repository(cast(Store, _LossyStore(repository.store)), repository.files)
+
+
+def stale(repository: Repository) -> Repository:
+    """A repository over a store that answers from LAG seconds ago."""
+    return Repository(cast(Store, _StaleStore(repository.store)), repository.files)
+
+
+def swapping(repository: Repository) -> Repository:
+    """A repository over a store that swaps the ids of two puts in ONE_IN."""
+    return Repository(cast(Store, _SwappingStore(repository.store)), repository.files)
 
 
 def damaging_store(repository: Repository) -> Repository:

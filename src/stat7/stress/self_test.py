@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from stat7.errors import Stat7Error
 from stat7.progress import Report, silent
-from stat7.stress import ingest, sabotage
-from stat7.stress.context import Context, Outcome, Stage, attempt
+from stat7.stress import ingest, sabotage, sabotage_facts
+from stat7.stress.context import Context, Outcome, Stage, attempt, one_line
+from stat7.stress.experiments import Lacking, conduct, find_experiment, server_cases, trials
 from stat7.stress.housing import Embedded, make_folder
 from stat7.stress.measure import time_the_timer
-from stat7.stress.plan import Budget, Mode, Step
+from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import TestResult, Verdict
+from stat7.stress.sabotage_load import LOAD_CASES, LOAD_TESTS
 from stat7.stress.subject import Subject
 from stat7.stress.targets import SEED
-from stat7.stress.tests import address, collisions, concurrent, lookup
+from stat7.stress.tests import address, collisions, concurrent, lookup, memory
+from stat7.stress.workers import WorkerFailed
 from stat7.stress.workload import Workload
 
 SCALE: Final = 3000
@@ -29,7 +32,7 @@ OPERATIONS: Final = 2000
 SEED_NUMBER: Final = 7
 MODE: Final = Mode("quick", (SCALE,), 120.0, 0.25, 2000, 0.25, 30.0)
 
-_SLOW: Final = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA})
+_SLOW: Final = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """A case and what came of it."""
+    """A case and what came of it; `as_expected`: the named check caught the sabotage, or found nothing where there is
+    none (`sound`); None: it couldn't be tried here, and `why` says what that takes.
+    """
 
-    case: Case
-    result: TestResult
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the named check caught the sabotage, or found nothing where there is none."""
-        return self.result.verdict in self.case.verdicts and self.case.phrase in self.result.why
+    name: str
+    test: str
+    expected: tuple[str, ...]
+    verdict: str
+    why: str
+    as_expected: bool | None
+    sound: bool
 
 
 def _bad(name: str, subject: Subject, test: str, verdict: Verdict, phrase: str) -> Case:
@@ -70,6 +75,7 @@ CASES: Final = (
     Case("nothing (control)", Subject(), "address", _SLOW, sound=True),
     Case("nothing (control)", Subject(), "lookup", _SLOW, sound=True),
     Case("nothing (control)", Subject(), "concurrent", _SLOW, sound=True),
+    Case("nothing (control)", Subject(), "memory", frozenset({Verdict.PASS}), sound=True),
     _bad("addresses cut to 48 bits", Subject(sabotage.CutTo48Bits()), "collisions", Verdict.FAIL, "malformed"),
     _bad("addresses cut to 48 bits, padded", Subject(sabotage.CutTo48BitsAndPadded()), "collisions", Verdict.FAIL,
          "birthday_probability"),
@@ -82,6 +88,10 @@ CASES: Final = (
          "changed_by_reserialising"),
     _bad("a store that loses 1 put in 1,000", Subject(wrap=sabotage.lossy), "concurrent", Verdict.INVALID,
          "acknowledged writes read back"),
+    _bad("a store whose reads are stale", Subject(wrap=sabotage.stale), "concurrent", Verdict.INVALID, "stale read"),
+    _bad("a store that swaps two ids", Subject(wrap=sabotage.swapping), "concurrent", Verdict.INVALID,
+         "acknowledged writes read back"),
+    _bad("a leak of 1 KB per put", Subject(memory=sabotage.LeakyMemory), "memory", Verdict.FAIL, "bytes_per_put_again"),
     _bad("a byte flipped in reads, by the store", Subject(wrap=sabotage.damaging_store), "lookup", Verdict.INVALID,
          "re-hashed reads"),
     _bad("a byte flipped in reads, behind the check", Subject(wrap=sabotage.damaging_repository), "lookup",
@@ -91,59 +101,131 @@ CASES: Final = (
     _bad("a reader that sleeps", Subject(wrap=sabotage.sleepy), "lookup", Verdict.FAIL, "hit_p99"),
     _bad("a generator that is saturated", Subject(drag_ns=1_000_000), "lookup", Verdict.INVALID, "generator saturated"),
     _bad("a clock of 1 ms steps", Subject(clock=sabotage.CoarseClock()), "address", Verdict.INVALID, "timer floor"),
+    Case("nothing (control)", Subject(), "paced", _SLOW, sound=True),
+    *(_bad(*case) for case in LOAD_CASES),
 )  # fmt: skip
-"""The matrix. `memory` and `scaling` have no case: what makes them fail takes minutes or millions of entities, so their
-verdicts are tried on given figures, by the tests of this package."""
+"""The cases of the tests. `scaling` has none: what makes it fail takes minutes, so its verdict is tried on given
+figures, by the tests of this package; how lookups grow with scale is EXP-02's, which has some.
+"""
+
+Trial = Callable[[], Sequence[Caught]]
 
 
-def self_test(report: Report = silent, on_result: Callable[[Caught], None] = lambda caught: None) -> list[Caught]:
-    """Run the whole matrix. Raises WorkerFailed and OSError where the machine itself fails."""
-    found = []
-    for number, case in enumerate(CASES):
-        report(f"self-test: {case.name}", number, len(CASES))
-        caught = try_case(case)
-        found.append(caught)
-        on_result(caught)
+def self_test(report: Report = silent) -> list[Caught]:
+    """Run the whole matrix: the tests' cases, then those of the experiments, some on servers that are started for it.
+
+    Raises WorkerFailed and OSError where the machine itself fails.
+    """
+    every = _trials()
+    found: list[Caught] = []
+    for number, (name, trial) in enumerate(every):
+        report(f"self-test: {name}", number, len(every))
+        found += trial()
     return found
+
+
+def _trials() -> list[tuple[str, Trial]]:
+    return [
+        *((case.name, lambda case=case: [try_case(case)]) for case in CASES),
+        *((group[0].name, lambda group=group: _try_facts(group)) for group in sabotage_facts.groups()),
+        *((group[0].name, lambda group=group: _try_files(group)) for group in trials.groups()),
+        *((case.name, lambda case=case: [_try_on_servers(case)]) for case in server_cases.CASES),
+    ]
 
 
 def try_case(case: Case) -> Caught:
     """Run the test of one case on its subject, with a store of its own."""
-    folder = make_folder()
-    try:
-        context, stage = _context(case.subject, folder), Stage(SCALE, Workload(SEED_NUMBER))
-        if case.test != "address":
+    with _context(case.subject) as context:
+        stage = Stage(SCALE, context.workload)
+        if case.test not in ("address", "memory"):
             ingest.build(context, stage, ingest.Pace())
         outcome = Outcome(case.test, SCALE, f"to be tried on: {case.name}")
-        return Caught(case, attempt(context, outcome, lambda: _TESTS[case.test](context, stage)))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return judged(case, attempt(context, outcome, lambda: _TESTS[case.test](context, stage)))
 
 
-def as_dict(found: list[Caught]) -> dict[str, Any]:
+def judged(case: Case, result: TestResult) -> Caught:
+    """What came of a case."""
+    right = result.verdict in case.verdicts and case.phrase in result.why
+    expected = tuple(sorted(verdict.value for verdict in case.verdicts))
+    return Caught(case.name, case.test, expected, result.verdict.value, result.why, right, case.sound)
+
+
+def _try_facts(cases: Sequence[sabotage_facts.FactCase]) -> list[Caught]:
+    with _context(cases[0].subject, cases[0].workload) as context:
+        result = conduct(find_experiment(cases[0].experiment), context)
+    return [
+        Caught(
+            case.name,
+            f"{case.experiment} {case.test} {case.variant}".strip(),
+            (case.verdict.value,),
+            result.verdict.value,
+            result.why,
+            case.caught_by(result),
+            case.sound,
+        )
+        for case in cases
+    ]
+
+
+def _try_files(cases: Sequence[trials.FileCase]) -> list[Caught]:
+    with _context(cases[0].subject) as context:
+        results = trials.try_cases(cases, context)
+    return [
+        Caught(
+            case.name,
+            f"{case.experiment} {case.test}".strip(),
+            (case.verdict.value,),
+            result.verdict.value,
+            result.why,
+            case.caught_by(result),
+            case.sound,
+        )
+        for case, result in zip(cases, results, strict=True)
+    ]
+
+
+def _try_on_servers(case: server_cases.ServerCase) -> Caught:
+    name, expected = f"{case.experiment} {case.test}", (case.verdict.value,)
+    with _context(Subject()) as context:
+        try:
+            result = case.tried(context)
+        except Lacking as error:
+            return Caught(case.name, name, expected, "not tried", str(error), None, case.wrap is None)
+        except (WorkerFailed, Stat7Error, OSError) as error:
+            return Caught(case.name, name, expected, "broke off", one_line(str(error)), False, case.wrap is None)
+    right = case.caught_by(result)
+    return Caught(case.name, name, expected, result.verdict.value, result.why, right, case.wrap is None)
+
+
+def as_dict(found: Sequence[Caught]) -> dict[str, Any]:
     """The matrix as JSON."""
     return {
         "cases": [
             {
-                "sabotage": caught.case.name,
-                "test": caught.case.test,
-                "expected": sorted(verdict.value for verdict in caught.case.verdicts),
-                "verdict": caught.result.verdict.value,
-                "why": caught.result.why,
+                "sabotage": caught.name,
+                "test": caught.test,
+                "expected": list(caught.expected),
+                "verdict": caught.verdict,
+                "why": caught.why,
                 "as_expected": caught.as_expected,
             }
             for caught in found
         ],
         "all_as_expected": all(caught.as_expected for caught in found),
+        "not_tried": sum(caught.as_expected is None for caught in found),
     }
 
 
-def _context(subject: Subject, folder: Path) -> Context:
-    names = ("address", "ingest", "collisions", "lookup", f"concurrent {WORKERS}")
-    budget = Budget([Step(name, SCALE, 1.0) for name in names], MODE.limit, time.monotonic)
-    timer = time_the_timer(subject.clock)
-    workload = Workload(SEED_NUMBER)
-    return Context(subject, workload, Embedded(folder), folder, MODE, SEED, budget, timer, cores=1)
+@contextmanager
+def _context(subject: Subject, workload: Workload | None = None) -> Iterator[Context]:
+    """A context of its own, with a folder that goes with it."""
+    folder = make_folder()
+    try:
+        timer, budget = time_the_timer(subject.clock), Budget([], MODE.limit)
+        entities = workload or Workload(SEED_NUMBER)
+        yield Context(subject, entities, Embedded(folder), folder, MODE, SEED, budget, timer, cores=1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _concurrent(context: Context, stage: Stage) -> TestResult:
@@ -155,4 +237,6 @@ _TESTS: Final[dict[str, Callable[[Context, Stage], TestResult]]] = {
     "collisions": collisions.measure,
     "lookup": lookup.measure,
     "concurrent": _concurrent,
+    "memory": memory.measure,
+    **LOAD_TESTS,
 }

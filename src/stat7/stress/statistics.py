@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import erfc, exp, lgamma, log, log10, sqrt
+from math import inf, log10, sqrt
 from statistics import fmean, variance
 from typing import Final, NamedTuple
 
-_NORMAL_FROM: Final = 10_000
-"""Expected count from which a Poisson count is as good as normal."""
+from scipy.special import ndtri, pdtr, pdtrc, stdtrit
 
 ERRORS: Final = 2.0
 """Standard errors on each side of an interval."""
@@ -27,14 +26,21 @@ class Fit(NamedTuple):
         return self.exponent - ERRORS * self.error, self.exponent + ERRORS * self.error
 
 
+def t_value(confidence: float, freedom: float = inf) -> float:
+    """Student's t that bounds the middle `confidence` with so many degrees of freedom (by default the normal
+    distribution's bound).
+    """
+    return float(ndtri((1 + confidence) / 2) if freedom == inf else stdtrit(freedom, (1 + confidence) / 2))
+
+
 def poisson_probability(observed: int, expected: float) -> float:
     """How probable a Poisson count as far out as `observed`, on either side, is: twice the smaller tail, at most 1."""
     if expected <= 0:
         return 1.0 if observed == 0 else 0.0
-    if expected >= _NORMAL_FROM:
-        return erfc(abs(observed - expected) / sqrt(2 * expected))
-    tail = _lower_tail(observed, expected) if observed < expected else _upper_tail(observed, expected)
-    return min(1.0, 2 * tail)
+    lower, upper = float(pdtr(observed, expected)), 1.0
+    if observed > 0:
+        upper = float(pdtrc(observed - 1, expected))
+    return min(1.0, 2 * min(lower, upper))
 
 
 def fit_exponent(points: Sequence[tuple[int, float]]) -> Fit | None:
@@ -70,22 +76,3 @@ def _line(across: Sequence[float], up: Sequence[float]) -> tuple[float, float, f
     slope = sum((x - middle) * (y - level) for x, y in zip(across, up, strict=True)) / width
     residual = sum((y - level - slope * (x - middle)) ** 2 for x, y in zip(across, up, strict=True))
     return slope, residual, width
-
-
-def _poisson_term(count: int, expected: float) -> float:
-    return exp(count * log(expected) - expected - lgamma(count + 1))
-
-
-def _lower_tail(observed: int, expected: float) -> float:
-    return sum(_poisson_term(count, expected) for count in range(observed + 1))
-
-
-def _upper_tail(observed: int, expected: float) -> float:
-    """From `observed` >= expected upwards, summed until the terms vanish."""
-    total = term = _poisson_term(observed, expected)
-    count = observed
-    while term > total * 1e-17 and term > 0:
-        count += 1
-        term *= expected / count
-        total += term
-    return total

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from stat7.record import Record, normalise, normalise_json
 from stat7.repository import Repository
+from stat7.stores.base import Store
+from stat7.stores.memory import MemoryStore
 
 
 class Addresser(Protocol):
@@ -59,13 +61,16 @@ class Location:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is measured. `wrap` stands between the workers and the store while they are measured (None: nothing does);
-    `drag_ns` makes the load generator itself slower by so much for each operation.
+    `drag_ns` makes the load generator itself slower by so much for each operation; with `skip_late_ns` an open loop
+    leaves out requests that it's later for than that. `memory` makes the in-memory store whose size is measured.
     """
 
     addresser: Addresser = CanonicalAddresser()
     wrap: Wrapper | None = None
     clock: Callable[[], int] = time.perf_counter_ns
     drag_ns: int = 0
+    skip_late_ns: int = 0
+    memory: Callable[[], Store] = MemoryStore
 
     def open(self, location: Location) -> Repository:
         """The repository as the workers that are measured see it."""

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -22,6 +22,9 @@ Tell: TypeAlias = Callable[[int], None]
 """Called by work now and then with the number of items done so far."""
 
 Work: TypeAlias = Callable[[Tell], Mapping[str, Any]]
+
+Obey: TypeAlias = Callable[[Any, Tell], Mapping[str, Any]]
+"""Carries out an order (any picklable value) of a Crew."""
 
 PREPARE_SECONDS: Final = 60.0
 """How long a worker may take from its start until it's ready, by default."""
@@ -34,6 +37,14 @@ class Task(Protocol):
 
     def prepare(self) -> Work:
         """Get ready (open stores, draw keys), and return the work that is to be measured."""
+        ...
+
+
+class Hand(Protocol):
+    """One of a crew: a worker that stays for many orders; must be picklable."""
+
+    def prepare(self) -> AbstractContextManager[Obey]:
+        """Get ready, and give what carries out orders; it's left when there are no more."""
         ...
 
 
@@ -52,12 +63,12 @@ class _Group:
         self.processes: list[BaseProcess] = []
         self.pipes: list[Connection] = []
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Start a process for each task."""
+    def start(self, tasks: Sequence[Task] | Sequence[Hand], serve: Callable[[Any, Connection], None]) -> None:
+        """Start a process for each task, to live the life `serve`."""
         context = get_context("spawn")
         for task in tasks:
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+            process = context.Process(target=serve, args=(task, theirs), daemon=True)
             self.pipes.append(ours)
             try:
                 with _deaf_to_interrupts():
@@ -91,11 +102,11 @@ class _Group:
                     on_progress(index, value)
         return [answers[index] for index in range(len(self.pipes))]
 
-    def begin(self) -> None:
-        """Let all workers begin."""
+    def begin(self, order: Any = "go") -> None:
+        """Let all workers begin, with an order if they're a crew."""
         for index, pipe in enumerate(self.pipes):
             try:
-                pipe.send("go")
+                pipe.send(order)
             except OSError:
                 self._fail(index, "is gone")
 
@@ -173,7 +184,7 @@ def run_together(
     group = _Group()
     until = math.inf if limit is None else time.monotonic() + limit
     try:
-        group.start(tasks)
+        group.start(tasks, _serve)
         for end in hand_over:
             end.close()
         group.collect("ready", prepare_seconds, on_progress)
@@ -183,6 +194,42 @@ def run_together(
         return results
     finally:
         group.kill()
+
+
+class Crew:
+    """Processes that stay for many orders, as a context manager: ready when it's entered, gone when it's left.
+
+    Every method raises WorkerFailed; after that the crew is of no more use.
+    """
+
+    def __init__(self, hands: Sequence[Hand], prepare_seconds: float = PREPARE_SECONDS) -> None:
+        self._hands = hands
+        self._prepare_seconds = prepare_seconds
+        self._group = _Group()
+
+    def __enter__(self) -> Crew:
+        """Start all hands, and wait until they're ready."""
+        try:
+            self._group.start(self._hands, _serve_crew)
+            self._group.collect("ready", self._prepare_seconds, _ignore)
+        except BaseException:
+            self._group.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let them leave; end those that don't."""
+        try:
+            self._group.end()
+        finally:
+            self._group.kill()
+
+    def order(self, order: Any, seconds: float) -> list[Mapping[str, Any]]:
+        """Have every hand carry out the order at the same time; what they return, in order. `seconds` is the longest
+        silence.
+        """
+        self._group.begin(order)
+        return self._group.collect("done", seconds, _ignore)
 
 
 def _serve(task: Task, pipe: Connection) -> None:
@@ -195,6 +242,22 @@ def _serve(task: Task, pipe: Connection) -> None:
             pipe.send(("done", work(lambda done: pipe.send(("progress", done)))))
     except (EOFError, BrokenPipeError):
         return  # nobody waits for us any more
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        with suppress(OSError):
+            pipe.send(("failed", text))
+
+
+def _serve_crew(hand: Hand, pipe: Connection) -> None:
+    """The life of one of a crew, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with hand.prepare() as obey:
+            pipe.send(("ready", None))
+            while True:
+                pipe.send(("done", obey(pipe.recv(), lambda done: pipe.send(("progress", done)))))
+    except (EOFError, BrokenPipeError):
+        return
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         with suppress(OSError):

@@ -20,12 +20,9 @@ What servers printed during a test that failed is shown in its report, and their
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -43,6 +40,7 @@ from stat7.testing.servers import (
     S3Server,
     Server,
 )
+from stat7.testing.servers.turns import taking_turns
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
@@ -163,28 +161,6 @@ def azure_bucket(azure_server: AzureServer) -> Iterator[Bucket]:
     bucket = azure_server.start().bucket()
     yield bucket
     azure_server.remove(bucket)
-
-
-@contextmanager
-def taking_turns(what: str) -> Iterator[None]:
-    """Wait until no other process of this user is inside for the same `what`, a word: pytest-xdist has several.
-
-    Ends with the process, however that ends. On Windows nobody waits.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    path = Path(tempfile.gettempdir(), f"stat7-{what}-{os.getuid()}.lock")
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        # Said, not left to closing: a forked child may still hold the file open.
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        os.close(lock)
 
 
 @contextmanager

@@ -1,6 +1,4 @@
-"""One of several workers that read and write the same store at once, as fast as it answers; and the reading back
-afterwards.
-"""
+"""One of several workers that read and write the same store at once, as fast as it answers."""
 
 from __future__ import annotations
 
@@ -13,27 +11,29 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from stat7.errors import Stat7Error, StoreFull, Unavailable
-from stat7.stores.base import Store
+import orjson
+
+from stat7.errors import NotFound, Stat7Error
 from stat7.stress.subject import Location, Subject
-from stat7.stress.tasks.ingest import CHUNK
 from stat7.stress.tasks.loops import (
     CEILING_NS,
     NO_OP_ADDRESS,
     Tape,
     drag,
     draw_addresses,
+    no_op_head,
     no_op_put,
     no_op_read,
 )
+from stat7.stress.tasks.writing import documents, note
 from stat7.stress.workers import Tell, Work
 from stat7.stress.workload import Workload
 
 READ: Final = 0
 WRITE: Final = 1
 WRITES_IN_TEN: Final = 3
-ROOM_FOR_WRITES: Final = 10_000_000
-"""Indexes set apart for the writes of one worker."""
+LOOK_AGAIN: Final = 20
+"""Of so many puts one is followed by a look whether who put it sees it; that isn't timed."""
 
 _KEYS: Final = 20_000
 _PATTERN: Final = 1000
@@ -67,15 +67,17 @@ class ReadsAndWrites:
         addresses = draw_addresses(self.digests, self.scale, _KEYS, random)
         pattern = [WRITE] * (_PATTERN * WRITES_IN_TEN // 10) + [READ] * (_PATTERN - _PATTERN * WRITES_IN_TEN // 10)
         random.shuffle(pattern)
-        made = [self._document(self.first_write + index) for index in range(self.made)]
+        entities = documents(self.workload, self.first_write, self.made)
 
         def work(tell: Tell) -> Mapping[str, Any]:
             with repository:
-                idle = self._mixer(no_op_read, no_op_put, cycle([NO_OP_ADDRESS]), repeat((b"", NO_OP_ADDRESS)))
+                nothing = repeat((b'{"id":""}', NO_OP_ADDRESS))
+                idle = self._mixer(no_op_read, no_op_put, no_op_head, cycle([NO_OP_ADDRESS]), nothing)
                 idle = replace(idle, tape=Tape(_CEILING_OPERATIONS))
                 idle.run(pattern, CEILING_NS)
                 tell(1)
-                mixer = self._mixer(repository.get_document, repository.put, cycle(addresses), self._documents(made))
+                read, put, head = repository.get_document, repository.put, repository.head
+                mixer = self._mixer(read, put, head, cycle(addresses), entities)
                 mixer.run(pattern, int(self.seconds * _SECOND))
             acknowledged = mixer.acknowledged.tobytes()
             done = {"acknowledged": acknowledged, "puts": mixer.puts}
@@ -87,20 +89,11 @@ class ReadsAndWrites:
         self,
         read: Callable[[str], bytes],
         put: Callable[[bytes], str],
+        head: Callable[[str], str],
         addresses: Iterator[str],
         documents: Iterator[tuple[bytes, str]],
     ) -> _Mixer:
-        return _Mixer(read, put, addresses, documents, Tape(self.most), self.subject.clock, self.subject.drag_ns)
-
-    def _document(self, index: int) -> tuple[bytes, str]:
-        return self.workload.line(index), self.workload.record(index).address
-
-    def _documents(self, made: Sequence[tuple[bytes, str]]) -> Iterator[tuple[bytes, str]]:
-        yield from made
-        index = self.first_write + len(made)
-        while True:
-            yield self._document(index)
-            index += 1
+        return _Mixer(read, put, head, addresses, documents, Tape(self.most), self.subject.clock, self.subject.drag_ns)
 
 
 @dataclass(slots=True)
@@ -109,6 +102,7 @@ class _Mixer:
 
     read: Callable[[str], bytes]
     put: Callable[[bytes], str]
+    current: Callable[[str], str]
     addresses: Iterator[str]
     documents: Iterator[tuple[bytes, str]]
     tape: Tape
@@ -139,7 +133,7 @@ class _Mixer:
         try:
             document = self.read(address)
         except Stat7Error as error:
-            self._note(error)
+            note(self.tape, error)
             return
         end = clock()
         tape.add(READ, end - self.begun, end - start)
@@ -155,58 +149,24 @@ class _Mixer:
         try:
             found = self.put(document)
         except Stat7Error as error:
-            self._note(error)
+            note(self.tape, error)
             return
         end = clock()
         tape.add(WRITE, end - self.begun, end - start)
         self.acknowledged.append(number)
         if found != address:
             tape.failed(f"put answered {found} for {address}")
+        elif number % LOOK_AGAIN == 0:
+            self._look_again(document, address)
 
-    def _note(self, error: Stat7Error) -> None:
-        if isinstance(error, Unavailable | StoreFull):
-            self.tape.refused(error)
-        else:
-            self.tape.failed(error)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """Look for every acknowledged write in the store: its document, hashed, and the head of its id.
-
-    `writes` holds, for each writer, the index of its first write and the numbers (int64 bytes) that were acknowledged.
-    """
-
-    location: Location
-    workload: Workload
-    writes: tuple[tuple[int, bytes], ...]
-
-    def prepare(self) -> Work:
-        """Open the store anew, with nothing between."""
-        repository = self.location.open()
-
-        def work(tell: Tell) -> Mapping[str, Any]:
-            looked = lost = 0
-            with repository:
-                for indexes in self._chunks():
-                    lost += self._lost(repository.store, indexes)
-                    looked += len(indexes)
-                    tell(looked)
-            return {"looked": looked, "lost": lost}
-
-        return work
-
-    def _chunks(self) -> Iterator[list[int]]:
-        for first, numbers in self.writes:
-            indexes = [first + number for number in array("q", numbers)]
-            for start in range(0, len(indexes), CHUNK):
-                yield indexes[start : start + CHUNK]
-
-    def _lost(self, store: Store, indexes: Sequence[int]) -> int:
-        """How many of these aren't there as they were put."""
-        records = [self.workload.record(index) for index in indexes]
-        found = store.get([record.address for record in records])
-        heads = store.heads([record.id for record in records])
-        return sum(
-            found.get(record.address) != record.document or heads.get(record.id) != record.address for record in records
-        )
+    def _look_again(self, line: bytes, address: str) -> None:
+        """Who has been told that a write is done must see it: the document, and the head of its id."""
+        try:
+            stale = self.current(orjson.loads(line)["id"]) != address or not self.read(address)
+        except NotFound:
+            stale = True
+        except Stat7Error as error:
+            note(self.tape, error)
+            return
+        if stale:
+            self.tape.failed(f"stale read: what was put as {address} isn't seen by who put it")

@@ -98,6 +98,11 @@ def no_op_put(document: bytes) -> str:
     return NO_OP_ADDRESS
 
 
+def no_op_head(id: str) -> str:
+    """The head of the store that does nothing."""
+    return NO_OP_ADDRESS
+
+
 def ceiling(clock: Callable[[], int], drag_ns: int) -> float:
     """Reads per second that `timed_hits` itself can do, against a store that does nothing."""
     tape = Tape(20_000)

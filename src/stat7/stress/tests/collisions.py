@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stat7.stress.context import Context, Outcome, Stage
 from stat7.stress.injectivity import check
-from stat7.stress.results import Figure, TestResult
+from stat7.stress.results import TestResult, exact
 from stat7.stress.statistics import poisson_probability
 from stat7.stress.tasks.loops import DIGEST
 
@@ -56,14 +56,14 @@ def measure(context: Context, stage: Stage) -> TestResult:
     # The smallest of WINDOWS probabilities, made as rare as it looks (Bonferroni).
     least = min(1.0, WINDOWS * min(found.probability for found in birthdays))
     outcome.figures = {
-        "duplicates": Figure(duplicates(digests), "addresses", count),
-        "malformed": Figure(stage.malformed, "addresses", count),
-        "birthday_pairs": Figure(sum(found.observed for found in birthdays), "pairs", count),
-        "birthday_expected": Figure(sum(found.expected for found in birthdays), "pairs", count),
-        "birthday_probability": Figure(least, "1", count),
-        "largest_bit_deviation": Figure(deviation, "sd", count),
-        "unchanged_by_a_change": Figure(len(changes.kept), "changes", changes.changes),
-        "changed_by_reserialising": Figure(len(changes.moved), "spellings", changes.spellings),
+        "duplicates": exact(duplicates(digests), "addresses", count),
+        "malformed": exact(stage.malformed, "addresses", count),
+        "birthday_pairs": exact(sum(found.observed for found in birthdays), "pairs", count),
+        "birthday_expected": exact(sum(found.expected for found in birthdays), "pairs", count),
+        "birthday_probability": exact(least, "1", count),
+        "largest_bit_deviation": exact(deviation, "sd", count),
+        "unchanged_by_a_change": exact(len(changes.kept), "changes", changes.changes),
+        "changed_by_reserialising": exact(len(changes.moved), "spellings", changes.spellings),
     }
     outcome.parameters = {"windows": WINDOWS, "window_bits": WINDOW_BITS, "addressed_by_subject": stage.addressed}
     outcome.parameters |= changes.examples
@@ -101,7 +101,12 @@ def birthday(digests: Digests, window: int) -> Birthday:
 
 
 def largest_bit_deviation(digests: Digests) -> float:
-    """The largest distance, over the 256 bits, of the number of ones from half of the rows, in standard deviations."""
+    """The largest of all `bit_deviations`, whichever its sign."""
+    return float(np.abs(bit_deviations(digests)).max())
+
+
+def bit_deviations(digests: Digests) -> NDArray[np.float64]:
+    """How far, for each of the 256 bits, the number of ones is from half of the rows, in standard deviations."""
     bits = ((np.arange(256)[:, None] >> np.arange(7, -1, -1)) & 1).astype(np.int64)
     ones = np.zeros((DIGEST, 8), dtype=np.int64)
     for start in range(0, len(digests), _ROWS):
@@ -109,7 +114,7 @@ def largest_bit_deviation(digests: Digests) -> float:
         for column in range(DIGEST):
             ones[column] += np.bincount(rows[:, column], minlength=256) @ bits
     count = len(digests)
-    return float(np.abs(ones - count / 2).max() / (sqrt(count) / 2))
+    return ((ones.ravel() - count / 2) / (sqrt(count) / 2)).astype(np.float64)
 
 
 def _words(digests: Digests, first: int, kind: str) -> NDArray[np.unsignedinteger]:

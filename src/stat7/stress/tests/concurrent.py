@@ -9,21 +9,23 @@ from typing import Any, Final
 
 from stat7.stress.context import SILENCE, Context, Outcome, Stage, saturated, timings
 from stat7.stress.measure import Summary, part_of, summarise
-from stat7.stress.results import Figure, TestResult
-from stat7.stress.tasks.concurrent import READ, ROOM_FOR_WRITES, WRITE, ReadBack, ReadsAndWrites
+from stat7.stress.results import Figure, TestResult, exact
+from stat7.stress.tasks.concurrent import READ, WRITE, ReadsAndWrites
+from stat7.stress.tasks.writing import FIRST_WRITE, ROOM_FOR_WRITES, ReadBack
 from stat7.stress.workers import run_together
 
 CLAIM = "several processes read and durably write one store at once; no read is wrong and no acknowledged write is lost"
 
-FIRST_WRITE: Final = 10**12
-"""Entities from this index on are those that workers write."""
-
 _MOST_PER_SECOND: Final = 100_000
 _MADE_PER_SECOND: Final = 6000
+_REPEATED: Final = 100
 
 
-def measure(context: Context, stage: Stage, workers: int, most: int | None = None) -> TestResult:
-    """Operations per second and latencies of `workers` processes, after at most `most` operations each."""
+def measure(context: Context, stage: Stage, workers: int, most: int | None = None, again: int = 0) -> TestResult:
+    """Operations per second and latencies of `workers` processes, after at most `most` operations each.
+
+    `again` (at most 4) counts repetitions on the same store: each writes entities of its own.
+    """
     outcome = Outcome("concurrent", stage.scale, CLAIM, f"{workers} workers")
     share = context.budget.begin(f"concurrent {workers}", stage.scale)
     if stage.location is None or stage.digests is None:
@@ -39,7 +41,7 @@ def measure(context: Context, stage: Stage, workers: int, most: int | None = Non
             stage.digests,
             stage.scale,
             worker,
-            _first_write(stage.scale, workers, worker),
+            _first_write(stage.scale, again * _REPEATED + workers, worker),
             seconds,
             room,
             made,
@@ -53,31 +55,36 @@ def measure(context: Context, stage: Stage, workers: int, most: int | None = Non
     finally:
         for task, puts in zip(tasks, tried, strict=True):
             context.housing.wrote(range(task.first_write, task.first_write + puts))
-    outcome.figures, summary = _figures(found)
-    outcome.summaries = [summary]
+    outcome.summaries = _summaries(found)
+    outcome.figures = _figures(outcome.summaries, found)
     outcome.parameters = {"workers": workers, "reads_in_ten": 7, "durable_writes_in_ten": 3}
-    outcome.invalid = _wrong(found) or _lost(context, stage, tasks, found, outcome.figures) or _limited(summary, found)
+    lost = _lost(context, stage, tasks, found, outcome.figures)
+    outcome.invalid = _wrong(found) or lost or _limited(outcome.summaries["all"], found)
     return outcome.judged(context)
 
 
 def _first_write(scale: int, workers: int, worker: int) -> int:
-    """Where the writes of a worker begin: apart from those of all other workers, variants and scales."""
+    """Where the writes of a worker begin: apart from those of all other workers, variants, scales and repetitions."""
     return FIRST_WRITE * scale + (workers * 100 + worker) * ROOM_FOR_WRITES
 
 
-def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Figure], Summary]:
+def _summaries(found: Sequence[Mapping[str, Any]]) -> dict[str, Summary]:
     whole = summarise([timings(result) for result in found])
     reads = part_of(whole, [timings(result, READ) for result in found])
     writes = part_of(whole, [timings(result, WRITE) for result in found])
-    count = len(whole.latencies)
+    return {"all": whole, "read": reads, "write": writes}
+
+
+def _figures(summaries: Mapping[str, Summary], found: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    rate = "operations_per_second"
     errors = sum(result["errors"] for result in found)
     return {
-        "operations_per_second": Figure(whole.rate if count else None, "1/s", count),
-        **reads.figures("read_"),
-        **writes.figures("write_"),
-        "errors": Figure(errors, "operations", sum(len(result["kinds"]) for result in found) + errors),
+        rate: summaries["all"].figures(rate=rate)[rate],
+        **summaries["read"].figures("read_"),
+        **summaries["write"].figures("write_"),
+        "errors": exact(errors, "operations", sum(len(result["kinds"]) for result in found) + errors),
         "generator_ceiling": Figure(sum(result["ceiling"] for result in found), "1/s", len(found)),
-    }, whole
+    }
 
 
 def _wrong(found: Sequence[Mapping[str, Any]]) -> str | None:
@@ -99,7 +106,7 @@ def _lost(
     assert stage.location is not None
     writes = tuple((task.first_write, result["acknowledged"]) for task, result in zip(tasks, found, strict=True))
     (back,) = run_together([ReadBack(stage.location, stage.workload, writes)], seconds=SILENCE)
-    figures["acknowledged_writes_lost"] = Figure(back["lost"], "writes", back["looked"])
+    figures["acknowledged_writes_lost"] = exact(back["lost"], "writes", back["looked"])
     if not back["lost"]:
         return None
     return f"acknowledged writes read back: {back['lost']} of {back['looked']} are not there as they were put"

@@ -40,7 +40,7 @@ def measure(context: Context, stage: Stage) -> TestResult:
     (found,) = run_together([task], seconds=4 * seconds + SILENCE)
     summaries = {kind: summarise([timings(found[kind])]) for kind in KINDS}
     stage.lookup_ns = float(summaries["hit"].latencies.mean()) if len(summaries["hit"].latencies) else None
-    outcome.summaries = [summaries["hit"], summaries["miss"]]
+    outcome.summaries = summaries
     outcome.figures = {**_figures(summaries, found), **stage.build}
     outcome.parameters = {"batch": BATCH, "readers": 1}
     outcome.invalid = _invalid(summaries, found)
@@ -50,8 +50,8 @@ def measure(context: Context, stage: Stage) -> TestResult:
 def _figures(summaries: Mapping[str, Summary], found: Mapping[str, Any]) -> dict[str, Figure]:
     figures = summaries["hit"].figures("hit_") | summaries["miss"].figures("miss_")
     for kind in ("batched_hits", "batched_misses"):
-        count = len(summaries[kind].latencies) * BATCH
-        figures[f"{kind}_per_second"] = Figure(summaries[kind].rate * BATCH if count else None, "1/s", count)
+        rate = f"{kind}_per_second"
+        figures[rate] = summaries[kind].figures(f"{kind}_", each=BATCH)[rate]
     figures["generator_ceiling"] = Figure(found["ceiling"], "1/s", 1)
     return figures
 
