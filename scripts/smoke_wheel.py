@@ -70,7 +70,8 @@ import importlib.resources, json
 import stat7.testing
 schema = importlib.resources.files("stat7.stress").joinpath("schema.json").read_text("utf-8")
 page = importlib.resources.files("stat7.stress").joinpath("report", "page.css").read_text("utf-8")
-print(json.dumps({"schema": json.loads(schema)["$id"], "page": len(page), "suites": [name for name in stat7.testing.__all__ if getattr(stat7.testing, name)]}))
+suites = [name for name in stat7.testing.__all__ if getattr(stat7.testing, name)]
+print(json.dumps({"schema": json.loads(schema)["$id"], "page": len(page), "suites": suites}))
 """
 
 
