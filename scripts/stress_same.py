@@ -28,7 +28,7 @@ from stat7.stress.housing import Embedded, make_folder
 from stat7.stress.measure import time_the_timer
 from stat7.stress.plan import Budget, Mode, steps_of
 from stat7.stress.results import Results, Run, write
-from stat7.stress.sabotage_speed import SHARE, Slowed
+from stat7.stress.sabotage.speed import SHARE, Slowed
 from stat7.stress.subject import Location, Subject
 from stat7.stress.targets import SEED
 from stat7.stress.tests import address, concurrent, lookup

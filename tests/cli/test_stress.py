@@ -25,9 +25,9 @@ from stat7.cli import stress as command
 from stat7.cli.app import run
 from stat7.cli.output import progress
 from stat7.stress import results as results_module
-from stat7.stress import runner, sabotage_facts, self_test
+from stat7.stress import runner, self_test
 from stat7.stress.context import Context
-from stat7.stress.experiments import Lacking, server_cases, trials
+from stat7.stress.experiments import Lacking, fact_cases, file_cases, server_cases
 from stat7.stress.experiments.server_cases import ServerCase
 from stat7.stress.plan import FULL, QUICK, Mode
 from stat7.stress.results import Results, TestResult, Verdict, validate
@@ -268,8 +268,8 @@ def test_the_self_test_says_what_was_caught(
     few = tuple(case for case in self_test.CASES if case.test == "collisions" and "control" in case.name)
     blind = self_test.Case("a blind check", Subject(), "collisions", few[0].verdicts, "unheard of")
     monkeypatch.setattr(self_test, "CASES", few)
-    monkeypatch.setattr(sabotage_facts, "CASES", ())
-    monkeypatch.setattr(trials, "CASES", ())
+    monkeypatch.setattr(fact_cases, "CASES", ())
+    monkeypatch.setattr(file_cases, "CASES", ())
     monkeypatch.setattr(server_cases, "CASES", ())
     assert run(["stress", "--self-test"]) == 0
     assert "nothing (control)\tcollisions\tPASS\t-" in capsys.readouterr().out
@@ -285,7 +285,7 @@ def test_what_the_self_test_could_not_try_is_not_counted_as_caught(
         raise Lacking("PostgreSQL is not installed: run `make servers`")
 
     case = ServerCase("a store that misses its index", "EXP-05", "database plan", None, lacking, Verdict.FAIL)
-    for module, cases in ((self_test, ()), (sabotage_facts, ()), (trials, ())):
+    for module, cases in ((self_test, ()), (fact_cases, ()), (file_cases, ())):
         monkeypatch.setattr(module, "CASES", cases)
     monkeypatch.setattr(server_cases, "CASES", (case,))
     assert run(["stress", "--self-test"]) == 7

@@ -23,8 +23,8 @@ from stat7.stress.measure import time_the_timer
 from stat7.stress.offer import Ability, Offered, Offering
 from stat7.stress.plan import Budget, Mode, Step
 from stat7.stress.results import BreakingPoint, Figure, Probe, Results, Run, Target, TestResult, Verdict, schema
-from stat7.stress.sabotage import damaging_repository
-from stat7.stress.sabotage_load import Bounded
+from stat7.stress.sabotage.load import Bounded
+from stat7.stress.sabotage.stores import damaging_repository
 from stat7.stress.subject import Location, Subject
 from stat7.stress.targets import Profile
 from stat7.stress.tasks.arrivals import Arrivals, Fixed

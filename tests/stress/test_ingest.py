@@ -13,7 +13,7 @@ from stat7.stress.housing import Embedded, Given
 from stat7.stress.ingest import LARGE, Pace, Way
 from stat7.stress.measure import Timer
 from stat7.stress.plan import QUICK, Budget, Step
-from stat7.stress.sabotage import CutTo48Bits
+from stat7.stress.sabotage.addresses import CutTo48Bits
 from stat7.stress.subject import Addresser, CanonicalAddresser, Location, Subject
 from stat7.stress.targets import SEED
 from stat7.stress.tasks.ingest import Fill, Generate, pack

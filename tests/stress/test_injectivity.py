@@ -9,7 +9,7 @@ import pytest
 
 from stat7.record import COORDINATES, FILE_MEMBERS, MEMBERS, normalise, normalise_json
 from stat7.stress.injectivity import changes, check, spellings
-from stat7.stress.sabotage import CoordinateLeftOut, HashOfTheIdOnly, RandomAddresses
+from stat7.stress.sabotage.addresses import CoordinateLeftOut, HashOfTheIdOnly, RandomAddresses
 from stat7.stress.subject import CanonicalAddresser
 from stat7.stress.workload import Workload
 

@@ -23,7 +23,7 @@ from stat7.stress.measure import (
     summarise,
     time_the_timer,
 )
-from stat7.stress.sabotage import CoarseClock
+from stat7.stress.sabotage.load import CoarseClock
 
 
 def ints(*values: int) -> Nanoseconds:

@@ -24,7 +24,7 @@ from stat7.stress.measure import time_the_timer
 from stat7.stress.offer import Ability, Offered
 from stat7.stress.plan import Budget, Mode, Step
 from stat7.stress.results import Verdict, schema
-from stat7.stress.sabotage_load import LOAD_TESTS, stalling
+from stat7.stress.sabotage.load import LOAD_TESTS, stalling
 from stat7.stress.subject import Subject
 from stat7.stress.targets import SEED
 from stat7.stress.tasks.arrivals import Arrivals, AtOnce, Bursts, Fixed, Poisson

@@ -12,11 +12,12 @@ from typing import Final
 import pytest
 
 from stat7.errors import ConfigError, Unavailable
-from stat7.stress import ingest, runner, sabotage
+from stat7.stress import ingest, runner
 from stat7.stress.context import Context, Stage
 from stat7.stress.plan import Mode
 from stat7.stress.results import Results, TestResult, Verdict, exit_code, validate, write
 from stat7.stress.runner import Settings, run, short
+from stat7.stress.sabotage.addresses import CutTo48Bits
 from stat7.stress.subject import Subject
 from stat7.stress.summary import COLUMNS, reasons, rows, verdict_line
 from stat7.stress.targets import PROFILES
@@ -184,7 +185,7 @@ def test_a_store_that_cannot_be_built_makes_its_tests_invalid(monkeypatch: pytes
 
 def test_a_sabotaged_addresser_is_caught_in_a_whole_run() -> None:
     mode = Mode("quick", (400,), 60.0, 0.1, 1000, 0.1, 0.2, workers=())
-    results = run(Settings(mode, subject=Subject(sabotage.CutTo48Bits())))
+    results = run(Settings(mode, subject=Subject(CutTo48Bits())))
     found = {test.name: test.verdict for test in results.tests}
     assert found["address"] is Verdict.INVALID
     assert found["collisions"] is Verdict.FAIL

@@ -13,8 +13,9 @@ from stat7.record import Record
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Outcome
 from stat7.stores.memory import MemoryStore
-from stat7.stress import sabotage
 from stat7.stress.results import TestResult, Verdict
+from stat7.stress.sabotage import stores
+from stat7.stress.sabotage.load import CoarseClock
 from stat7.stress.self_test import CASES, Case, as_dict, judged, try_case
 from stat7.stress.workload import Workload
 
@@ -66,7 +67,7 @@ def test_every_subject_can_be_sent_to_a_worker() -> None:
 
 
 def chosen() -> list[Record]:
-    return [record for record in RECORDS if int(record.address[:8], 16) % sabotage.ONE_IN == 0]
+    return [record for record in RECORDS if int(record.address[:8], 16) % stores.ONE_IN == 0]
 
 
 def repository() -> Repository:
@@ -75,7 +76,7 @@ def repository() -> Repository:
 
 def test_the_lossy_store_says_new_and_has_lost_some() -> None:
     inside = repository()
-    lossy = sabotage.lossy(inside)
+    lossy = stores.lossy(inside)
     moves = [HeadMove(record.id, None, record.address) for record in RECORDS]
     assert lossy.store.put(RECORDS, moves) == ([Outcome.NEW] * 6000, [True] * 6000)
     lost = {record.address for record in chosen()}
@@ -91,8 +92,8 @@ def test_damage_below_the_repository_is_noticed_by_it_and_damage_above_it_is_not
     inside.put_many(RECORDS)
     address = chosen()[0].address
     with pytest.raises(Corrupt):
-        sabotage.damaging_store(inside).get_document(address)
-    above = sabotage.damaging_repository(inside)
+        stores.damaging_store(inside).get_document(address)
+    above = stores.damaging_repository(inside)
     assert above.get_document(address) != inside.get_document(address)
     assert above.get_documents([address]) != inside.get_documents([address])
     other = next(record for record in RECORDS if record not in chosen())
@@ -100,5 +101,5 @@ def test_damage_below_the_repository_is_noticed_by_it_and_damage_above_it_is_not
 
 
 def test_the_coarse_clock_moves_in_steps() -> None:
-    clock = sabotage.CoarseClock(1_000_000)
+    clock = CoarseClock(1_000_000)
     assert {clock() % 1_000_000 for _ in range(100)} == {0}

@@ -12,8 +12,8 @@ import stat7
 from stat7.errors import NotFound
 from stat7.repository import Repository
 from stat7.stores.base import Store
-from stat7.stress import sabotage_speed
-from stat7.stress.sabotage_speed import Slowed
+from stat7.stress.sabotage import speed as sabotage_speed
+from stat7.stress.sabotage.speed import Slowed
 from stat7.stress.workload import Workload
 
 CALL_NS = 1_000_000

@@ -16,7 +16,7 @@ from stat7.entity import Entity
 from stat7.errors import Conflict, NotFound, Unavailable
 from stat7.record import Notice
 from stat7.repository import Repository
-from stat7.stress.sabotage import CoordinateLeftOut
+from stat7.stress.sabotage.addresses import CoordinateLeftOut
 from stat7.stress.subject import Location, Subject
 from stat7.stress.tasks.address import SingleAddresses
 from stat7.stress.tasks.concurrent import READ, WRITE, ReadsAndWrites

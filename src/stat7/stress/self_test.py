@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from stat7.errors import Stat7Error
 from stat7.progress import Report, silent
-from stat7.stress import ingest, sabotage, sabotage_facts
+from stat7.stress import ingest
 from stat7.stress.context import Context, Outcome, Stage, attempt, one_line
-from stat7.stress.experiments import Lacking, conduct, find_experiment, server_cases, trials
+from stat7.stress.experiments import Lacking, conduct, fact_cases, file_cases, find_experiment, server_cases
 from stat7.stress.housing import Embedded, make_folder
 from stat7.stress.measure import time_the_timer
 from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import TestResult, Verdict
-from stat7.stress.sabotage_load import LOAD_CASES, LOAD_TESTS
+from stat7.stress.sabotage import addresses, stores
+from stat7.stress.sabotage.load import LOAD_CASES, LOAD_TESTS, CoarseClock
 from stat7.stress.subject import Subject
 from stat7.stress.targets import SEED
 from stat7.stress.tests import address, collisions, concurrent, lookup, memory
@@ -76,31 +77,31 @@ CASES: Final = (
     Case("nothing (control)", Subject(), "lookup", _SLOW, sound=True),
     Case("nothing (control)", Subject(), "concurrent", _SLOW, sound=True),
     Case("nothing (control)", Subject(), "memory", frozenset({Verdict.PASS}), sound=True),
-    _bad("addresses cut to 48 bits", Subject(sabotage.CutTo48Bits()), "collisions", Verdict.FAIL, "malformed"),
-    _bad("addresses cut to 48 bits, padded", Subject(sabotage.CutTo48BitsAndPadded()), "collisions", Verdict.FAIL,
+    _bad("addresses cut to 48 bits", Subject(addresses.CutTo48Bits()), "collisions", Verdict.FAIL, "malformed"),
+    _bad("addresses cut to 48 bits, padded", Subject(addresses.CutTo48BitsAndPadded()), "collisions", Verdict.FAIL,
          "birthday_probability"),
-    _bad("addresses cut to 48 bits", Subject(sabotage.CutTo48Bits()), "address", Verdict.INVALID, "differ"),
-    _bad("hash of the id only", Subject(sabotage.HashOfTheIdOnly()), "collisions", Verdict.FAIL,
+    _bad("addresses cut to 48 bits", Subject(addresses.CutTo48Bits()), "address", Verdict.INVALID, "differ"),
+    _bad("hash of the id only", Subject(addresses.HashOfTheIdOnly()), "collisions", Verdict.FAIL,
          "unchanged_by_a_change"),
-    _bad("a coordinate left out of the hash", Subject(sabotage.CoordinateLeftOut()), "collisions", Verdict.FAIL,
+    _bad("a coordinate left out of the hash", Subject(addresses.CoordinateLeftOut()), "collisions", Verdict.FAIL,
          "unchanged_by_a_change is 25 "),
-    _bad("random addresses", Subject(sabotage.RandomAddresses()), "collisions", Verdict.FAIL,
+    _bad("random addresses", Subject(addresses.RandomAddresses()), "collisions", Verdict.FAIL,
          "changed_by_reserialising"),
-    _bad("a store that loses 1 put in 1,000", Subject(wrap=sabotage.lossy), "concurrent", Verdict.INVALID,
+    _bad("a store that loses 1 put in 1,000", Subject(wrap=stores.lossy), "concurrent", Verdict.INVALID,
          "acknowledged writes read back"),
-    _bad("a store whose reads are stale", Subject(wrap=sabotage.stale), "concurrent", Verdict.INVALID, "stale read"),
-    _bad("a store that swaps two ids", Subject(wrap=sabotage.swapping), "concurrent", Verdict.INVALID,
+    _bad("a store whose reads are stale", Subject(wrap=stores.stale), "concurrent", Verdict.INVALID, "stale read"),
+    _bad("a store that swaps two ids", Subject(wrap=stores.swapping), "concurrent", Verdict.INVALID,
          "acknowledged writes read back"),
-    _bad("a leak of 1 KB per put", Subject(memory=sabotage.LeakyMemory), "memory", Verdict.FAIL, "bytes_per_put_again"),
-    _bad("a byte flipped in reads, by the store", Subject(wrap=sabotage.damaging_store), "lookup", Verdict.INVALID,
+    _bad("a leak of 1 KB per put", Subject(memory=stores.LeakyMemory), "memory", Verdict.FAIL, "bytes_per_put_again"),
+    _bad("a byte flipped in reads, by the store", Subject(wrap=stores.damaging_store), "lookup", Verdict.INVALID,
          "re-hashed reads"),
-    _bad("a byte flipped in reads, behind the check", Subject(wrap=sabotage.damaging_repository), "lookup",
+    _bad("a byte flipped in reads, behind the check", Subject(wrap=stores.damaging_repository), "lookup",
          Verdict.INVALID, "re-hashed reads"),
-    _bad("a byte flipped in reads, under load", Subject(wrap=sabotage.damaging_repository), "concurrent",
+    _bad("a byte flipped in reads, under load", Subject(wrap=stores.damaging_repository), "concurrent",
          Verdict.INVALID, "re-hashed reads"),
-    _bad("a reader that sleeps", Subject(wrap=sabotage.sleepy), "lookup", Verdict.FAIL, "hit_p99"),
+    _bad("a reader that sleeps", Subject(wrap=stores.sleepy), "lookup", Verdict.FAIL, "hit_p99"),
     _bad("a generator that is saturated", Subject(drag_ns=1_000_000), "lookup", Verdict.INVALID, "generator saturated"),
-    _bad("a clock of 1 ms steps", Subject(clock=sabotage.CoarseClock()), "address", Verdict.INVALID, "timer floor"),
+    _bad("a clock of 1 ms steps", Subject(clock=CoarseClock()), "address", Verdict.INVALID, "timer floor"),
     Case("nothing (control)", Subject(), "paced", _SLOW, sound=True),
     *(_bad(*case) for case in LOAD_CASES),
 )  # fmt: skip
@@ -127,8 +128,8 @@ def self_test(report: Report = silent) -> list[Caught]:
 def _trials() -> list[tuple[str, Trial]]:
     return [
         *((case.name, lambda case=case: [try_case(case)]) for case in CASES),
-        *((group[0].name, lambda group=group: _try_facts(group)) for group in sabotage_facts.groups()),
-        *((group[0].name, lambda group=group: _try_files(group)) for group in trials.groups()),
+        *((group[0].name, lambda group=group: _try_facts(group)) for group in fact_cases.groups()),
+        *((group[0].name, lambda group=group: _try_files(group)) for group in file_cases.groups()),
         *((case.name, lambda case=case: [_try_on_servers(case)]) for case in server_cases.CASES),
     ]
 
@@ -150,7 +151,7 @@ def judged(case: Case, result: TestResult) -> Caught:
     return Caught(case.name, case.test, expected, result.verdict.value, result.why, right, case.sound)
 
 
-def _try_facts(cases: Sequence[sabotage_facts.FactCase]) -> list[Caught]:
+def _try_facts(cases: Sequence[fact_cases.FactCase]) -> list[Caught]:
     with _context(cases[0].subject, cases[0].workload) as context:
         result = conduct(find_experiment(cases[0].experiment), context)
     return [
@@ -167,9 +168,9 @@ def _try_facts(cases: Sequence[sabotage_facts.FactCase]) -> list[Caught]:
     ]
 
 
-def _try_files(cases: Sequence[trials.FileCase]) -> list[Caught]:
+def _try_files(cases: Sequence[file_cases.FileCase]) -> list[Caught]:
     with _context(cases[0].subject) as context:
-        results = trials.try_cases(cases, context)
+        results = file_cases.try_cases(cases, context)
     return [
         Caught(
             case.name,

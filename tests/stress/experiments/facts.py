@@ -13,11 +13,11 @@ import pytest
 
 from stat7.stress.context import Context
 from stat7.stress.experiments import claims, conduct, exp01, exp02, exp03, find_experiment
+from stat7.stress.experiments.fact_cases import FactCase
 from stat7.stress.housing import Embedded
 from stat7.stress.measure import time_the_timer
 from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import ExperimentResult, schema
-from stat7.stress.sabotage_facts import FactCase
 from stat7.stress.subject import Subject
 from stat7.stress.targets import SEED
 from stat7.stress.tasks.uniqueness import AddressAgain

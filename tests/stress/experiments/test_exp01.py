@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stat7.stress import sabotage_facts
 from stat7.stress.experiments import conduct, exp01, find_experiment
 from stat7.stress.experiments.exp01 import rate_interval
+from stat7.stress.experiments.fact_cases import FactCase, groups
 from stat7.stress.results import Verdict
-from stat7.stress.sabotage_facts import FactCase, groups
+from stat7.stress.sabotage.addresses import OrderOfASet
 from stat7.stress.workload import Workload
 from tests.stress.experiments.facts import conducted, context, follows_the_schema, work_here
 
@@ -97,7 +97,7 @@ def test_bits_that_are_balanced_too_well_are_as_suspicious_as_bits_that_are_not(
 
 
 def test_neighbours_in_the_order_of_a_set_are_stable_within_a_process_and_distinct() -> None:
-    addresser, workload = sabotage_facts.OrderOfASet(), Workload(7)
+    addresser, workload = OrderOfASet(), Workload(7)
     once = [addresser.address(workload.document(index)) for index in range(200)]
     assert once == [addresser.record(workload.line(index)).address for index in range(200)]
     assert len(set(once)) == 200

@@ -11,10 +11,10 @@ from stat7.registry import anchored
 from stat7.stress.context import Stage
 from stat7.stress.experiments import conduct, exp02, find_experiment
 from stat7.stress.experiments.exp02 import ladder
+from stat7.stress.experiments.fact_cases import FactCase, groups
 from stat7.stress.experiments.growth import Array, describe, exponents, without_moods
 from stat7.stress.housing import Given
 from stat7.stress.results import Verdict
-from stat7.stress.sabotage_facts import FactCase, groups
 from stat7.stress.subject import Location
 from stat7.stress.workload import Workload
 from tests.stress.experiments.facts import conducted, context, follows_the_schema, work_here

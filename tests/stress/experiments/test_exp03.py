@@ -15,9 +15,9 @@ from stat7.query import Query
 from stat7.stress.experiments import conduct, exp03, find_experiment
 from stat7.stress.experiments.entropy import Codes, Told, at_resolution, ceiling, mixed, tell
 from stat7.stress.experiments.exp03 import growth_of
+from stat7.stress.experiments.fact_cases import FactCase, groups
 from stat7.stress.experiments.query_mix import Answers, growths, mix
 from stat7.stress.results import Verdict
-from stat7.stress.sabotage_facts import FactCase, groups
 from stat7.stress.tasks.dimensions import COLUMNS, DIMENSIONS, Coordinates
 from stat7.stress.workload import Workload
 from tests.stress.experiments.facts import conducted, context, follows_the_schema, work_here

@@ -21,7 +21,7 @@ from stat7.stress.housing import Embedded, Given
 from stat7.stress.measure import Timer
 from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import Verdict
-from stat7.stress.sabotage_servers import one_by_one, unindexed
+from stat7.stress.sabotage.servers import one_by_one, unindexed
 from stat7.stress.subject import Location, Subject, Wrapper
 from stat7.stress.targets import SEED
 from stat7.stress.tasks.postgresql import READ, WRITE, Turn

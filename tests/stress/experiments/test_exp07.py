@@ -14,12 +14,12 @@ from stat7.stress.context import Context
 from stat7.stress.experiments import conduct, disturbance, exp07
 from stat7.stress.experiments.disturbance import SECOND, Happened, Load
 from stat7.stress.experiments.exp07 import Extent
-from stat7.stress.experiments.server_cases import CASES, ServerCase, undisturbed
+from stat7.stress.experiments.server_cases import CASES, LOSSY, ServerCase, undisturbed
 from stat7.stress.housing import Embedded
 from stat7.stress.measure import Timer
 from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import TestResult, Verdict
-from stat7.stress.sabotage_servers import forgetful, hanging, one_by_one, one_is_enough, stale, unindexed
+from stat7.stress.sabotage.servers import hanging, one_by_one, one_is_enough, stale, unindexed
 from stat7.stress.subject import Subject, Wrapper
 from stat7.stress.targets import SEED
 from stat7.stress.tasks.availability import ANSWERED, READ, REFUSED, STALE, WRITE
@@ -131,7 +131,7 @@ def test_what_is_lost_and_what_is_stale_is_seen_and_a_sound_store_not_accused(ca
 def test_every_sabotage_of_servers_is_in_the_matrix() -> None:
     tried = {(case.experiment, case.wrap) for case in CASES}
     assert tried >= {("EXP-05", unindexed), ("EXP-05", one_by_one)}
-    assert tried >= {("EXP-07", wrap) for wrap in (None, forgetful, stale, hanging, one_is_enough)}
+    assert tried >= {("EXP-07", wrap) for wrap in (None, LOSSY, stale, hanging, one_is_enough)}
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from stat7.stress.experiments.contests import BARE, OURS, Contest
 from stat7.stress.experiments.disturbance import Scene
 from stat7.stress.experiments.own_servers import own_cassandra, own_postgresql
 from stat7.stress.results import TestResult, Verdict
-from stat7.stress.sabotage_servers import forgetful, hanging, one_by_one, one_is_enough, stale, unindexed
+from stat7.stress.sabotage.servers import hanging, one_by_one, one_is_enough, stale, unindexed
+from stat7.stress.sabotage.stores import Lossy
 from stat7.stress.subject import Location, Wrapper
 from stat7.stress.tasks.postgresql import Turn
 from stat7.stress.workers import Crew
@@ -23,6 +24,8 @@ TABLE: Final = exp05.Extent(1500, 5, 0.3, 60.0)
 LOAD: Final = exp07.Extent(60, 1, 3, 3.0, 4.0, 3.0, 120.0)
 LONG_DEATH: Final = exp07.Extent(60, 1, 3, 3.0, 8.0, 3.0, 120.0)
 """Longer than what a client that hangs may hang."""
+
+LOSSY: Final = Lossy(20)
 
 Try = Callable[[Context], TestResult]
 
@@ -101,7 +104,7 @@ CASES: Final = (
     ServerCase("a store that gets batches one by one", "EXP-05", "database batch", one_by_one, batches, Verdict.FAIL,
                "ratio_to_psycopg"),
     ServerCase("nothing (control)", "EXP-07", "distributed lookup", None, undisturbed, Verdict.PASS),
-    ServerCase("a store that loses 1 put in 20", "EXP-07", "distributed lookup", forgetful, undisturbed,
+    ServerCase("a store that loses 1 put in 20", "EXP-07", "distributed lookup", LOSSY, undisturbed,
                Verdict.INVALID, "acknowledged writes read back"),
     ServerCase("a store whose reads are stale", "EXP-07", "distributed lookup", stale, undisturbed, Verdict.INVALID,
                "stale"),

@@ -14,7 +14,7 @@ from stat7.record import Record
 from stat7.repository import Repository
 from stat7.stress.context import Context, Stage
 from stat7.stress.results import Target, TestResult, Verdict
-from stat7.stress.sabotage import lossy
+from stat7.stress.sabotage.stores import lossy
 from stat7.stress.subject import Subject
 from stat7.stress.targets import Profile
 from stat7.stress.tests import paced
@@ -74,6 +74,17 @@ class _Bounded(_Delaying):
         now = time.monotonic()
         self.turn = max(now, self.turn + self.gap)
         return self.turn - now
+
+
+@dataclass(frozen=True)
+class CoarseClock:
+    """A clock in ns that moves in steps."""
+
+    step_ns: int = 1_000_000
+
+    def __call__(self) -> int:
+        """The time, rounded down to a step."""
+        return time.perf_counter_ns() // self.step_ns * self.step_ns
 
 
 def stalling(repository: Repository) -> Repository:

@@ -12,10 +12,10 @@ from stat7.files.memory import MemoryFiles
 from stat7.query import Query
 from stat7.repository import Repository
 from stat7.stores.memory import MemoryStore
-from stat7.stress import sabotage_files
 from stat7.stress.experiments import exp04
-from stat7.stress.experiments.trials import CASES, FileCase, groups, try_cases
+from stat7.stress.experiments.file_cases import CASES, FileCase, groups, try_cases
 from stat7.stress.results import TestResult, Verdict
+from stat7.stress.sabotage import files as sabotage_files
 from stat7.stress.tasks.catalogue import Catalogue
 from stat7.stress.workload import Workload
 from tests.stress.experiments.facts import context

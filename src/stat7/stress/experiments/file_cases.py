@@ -13,7 +13,7 @@ from stat7.stress.context import Context, Outcome
 from stat7.stress.experiments import Findings, exp04, exp06, exp08
 from stat7.stress.experiments.places import worst
 from stat7.stress.results import TestResult, Verdict
-from stat7.stress.sabotage_files import DamagedFiles, LossyFiles, LostUpdates, SlowFind, SlowPerByte, hoarding, shifted
+from stat7.stress.sabotage.files import DamagedFiles, LossyFiles, LostUpdates, SlowFind, SlowPerByte, hoarding, shifted
 from stat7.stress.subject import Subject, Wrapper
 from stat7.stress.workers import WorkerFailed
 

@@ -1,123 +1,60 @@
-"""Subjects that are wrong on purpose, each in one way: a check that doesn't notice its own is worth nothing."""
+"""Stores that are wrong on purpose, each in one way: a check that doesn't notice its own is worth nothing."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from stat7.address import Address
-from stat7.record import Notice, Record, document_of, normalise, normalise_json
+from stat7.contracts import Page
+from stat7.errors import Corrupt
+from stat7.query import Query
+from stat7.record import Notice, Record
 from stat7.repository import Repository
-from stat7.stores.base import HeadMove, Outcome, Store
+from stat7.stores.base import HeadMove, Match, Outcome, Store
 from stat7.stores.memory import MemoryStore
 
 ONE_IN: Final = 1000
 """How seldom a lossy store loses a put, and a damaging one damages a read."""
 
+ONE_IN_FINDS: Final = 50
+"""How seldom a match is left out by finds that leave out some."""
+
 LAG: Final = 0.05
 """Seconds by which a stale store is behind."""
 
-ZEROS: Final = "0" * 52
 
-
-class _Addresser:
-    """An addresser that gives every record another address."""
-
-    def address(self, document: Mapping[str, Any]) -> str:
-        """The address of one document."""
-        return self.other(normalise(document))
-
-    def record(self, line: bytes) -> Record:
-        """The record of one line of JSON."""
-        record = normalise_json(line)
-        return record._replace(address=self.other(record))
-
-    def other(self, record: Record) -> Address:
-        """The address to give instead of the right one."""
-        raise AssertionError("every sabotaged addresser has its own")
-
-
-@dataclass(frozen=True)
-class CutTo48Bits(_Addresser):
-    """Addresses of 12 hex digits."""
-
-    def other(self, record: Record) -> Address:
-        """The first 48 bits."""
-        return record.address[:12]
-
-
-@dataclass(frozen=True)
-class CutTo48BitsAndPadded(_Addresser):
-    """Addresses with 48 bits in them that look like addresses."""
-
-    def other(self, record: Record) -> Address:
-        """The first 48 bits, then zeros."""
-        return record.address[:12] + ZEROS
-
-
-@dataclass(frozen=True)
-class HashOfTheIdOnly(_Addresser):
-    """Addresses that know nothing but the id."""
-
-    def other(self, record: Record) -> Address:
-        """The SHA-256 of the id."""
-        return hashlib.sha256(record.id.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class CoordinateLeftOut(_Addresser):
-    """Addresses that don't depend on one of the seven coordinates."""
-
-    name: str = "velocity"
-
-    def other(self, record: Record) -> Address:
-        """The address of the same facts with that coordinate constant."""
-        document = document_of(record)
-        document["coordinates"][self.name] = 0
-        return normalise(document).address
-
-
-@dataclass(frozen=True)
-class RandomAddresses(_Addresser):
-    """Another address each time."""
-
-    def other(self, record: Record) -> Address:
-        """256 random bits."""
-        return secrets.token_hex(32)
-
-
-class _Between:
+class Between:
     """A store that hands everything on to another; subclasses change one thing."""
 
     def __init__(self, inner: Store) -> None:
-        self._inner = inner
+        self.inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        return getattr(self.inner, name)
 
 
-class _LossyStore(_Between):
-    """Says that it has stored, and hasn't, one record in ONE_IN."""
+class _LossyStore(Between):
+    """Says that it has stored, and hasn't, one record in `one_in`."""
+
+    one_in = ONE_IN
 
     def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
-        """Leave some out and answer as if they were new."""
-        lost = {record.address for record in records if _is_chosen(record.address)}
+        """Leave some out, with the moves of heads to them, and answer as if they were new."""
+        lost = {record.address for record in records if is_chosen(record.address, self.one_in)}
         kept = [record for record in records if record.address not in lost]
         left = [move for move in moves if move.new not in lost]
-        outcomes, moved = self._inner.put(kept, left)
-        stored = dict(zip((record.address for record in kept), outcomes, strict=True))
-        swapped = dict(zip((move.id for move in left), moved, strict=True))
+        outcomes, moved = self.inner.put(kept, left)
+        stored, swapped = iter(outcomes), iter(moved)
         return (
-            [stored.get(record.address, Outcome.NEW) for record in records],
-            [swapped.get(move.id, True) for move in moves],
+            [Outcome.NEW if record.address in lost else next(stored) for record in records],
+            [True if move.new in lost else next(swapped) for move in moves],
         )
 
 
-class _StaleStore(_Between):
+class _StaleStore(Between):
     """Answers from what it knew some time ago: what was put within the last LAG seconds isn't there yet."""
 
     def __init__(self, inner: Store) -> None:
@@ -126,7 +63,7 @@ class _StaleStore(_Between):
 
     def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
         """Store, and remember when."""
-        done = self._inner.put(records, moves)
+        done = self.inner.put(records, moves)
         now = time.monotonic()
         self._put |= dict.fromkeys([record.address for record in records], now)
         self._put |= dict.fromkeys([move.id for move in moves], now)
@@ -134,17 +71,17 @@ class _StaleStore(_Between):
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
         """Without what is new."""
-        return {address: found for address, found in self._inner.get(addresses).items() if self._knows(address)}
+        return {address: found for address, found in self.inner.get(addresses).items() if self._knows(address)}
 
     def heads(self, ids: Sequence[str]) -> dict[str, Address]:
         """Without what is new."""
-        return {id: address for id, address in self._inner.heads(ids).items() if self._knows(id)}
+        return {id: address for id, address in self.inner.heads(ids).items() if self._knows(id)}
 
     def _knows(self, key: str) -> bool:
         return time.monotonic() - self._put.get(key, 0.0) > LAG
 
 
-class _SwappingStore(_Between):
+class _SwappingStore(Between):
     """Gives the ids of two puts in ONE_IN each other's entity."""
 
     _kept: HeadMove | None = None
@@ -152,16 +89,16 @@ class _SwappingStore(_Between):
     def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
         """Keep the move of one that is chosen back, and swap it with the next."""
         if len(moves) != 1:
-            return self._inner.put(records, moves)
+            return self.inner.put(records, moves)
         (move,) = moves
         if self._kept is None:
-            if move.new is None or not _is_chosen(move.new):
-                return self._inner.put(records, moves)
+            if move.new is None or not is_chosen(move.new):
+                return self.inner.put(records, moves)
             self._kept = move
-            return self._inner.put(records)[0], [True]
+            return self.inner.put(records)[0], [True]
         other, self._kept = self._kept, None
         swapped = [HeadMove(other.id, other.expected, move.new), HeadMove(move.id, move.expected, other.new)]
-        return self._inner.put(records, swapped)[0], [True]
+        return self.inner.put(records, swapped)[0], [True]
 
 
 class LeakyMemory(MemoryStore):
@@ -177,12 +114,12 @@ class LeakyMemory(MemoryStore):
         return super().put(records, moves)
 
 
-class _DamagingStore(_Between):
+class _DamagingStore(Between):
     """Flips a byte in one document read out of ONE_IN."""
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
         """Damage those that are chosen."""
-        return {address: _damaged(address, found) for address, found in self._inner.get(addresses).items()}
+        return {address: _damaged(address, found) for address, found in self.inner.get(addresses).items()}
 
 
 class _DamagingRepository(Repository):
@@ -210,9 +147,20 @@ class _SleepyRepository(Repository):
         return super().get_document(address)
 
 
-def lossy(repository: Repository) -> Repository:
-    """A repository over a store that loses one put in ONE_IN."""
-    return Repository(cast(Store, _LossyStore(repository.store)), repository.files)
+@dataclass(frozen=True)
+class Lossy:
+    """Makes a repository lie over a store that loses one put in `one_in`."""
+
+    one_in: int = ONE_IN
+
+    def __call__(self, repository: Repository) -> Repository:
+        """The repository that loses."""
+        store = _LossyStore(repository.store)
+        store.one_in = self.one_in
+        return Repository(cast(Store, store), repository.files)
+
+
+lossy: Final = Lossy()
 
 
 def stale(repository: Repository) -> Repository:
@@ -240,23 +188,58 @@ def sleepy(repository: Repository) -> Repository:
     return _SleepyRepository(repository.store, repository.files)
 
 
-@dataclass(frozen=True)
-class CoarseClock:
-    """A clock in ns that moves in steps."""
-
-    step_ns: int = 1_000_000
-
-    def __call__(self) -> int:
-        """The time, rounded down to a step."""
-        return time.perf_counter_ns() // self.step_ns * self.step_ns
-
-
-def _is_chosen(address: Address) -> bool:
-    return int(address[:8], 16) % ONE_IN == 0
+def is_chosen(address: Address, one_in: int = ONE_IN) -> bool:
+    """Whether it's the turn of this one, always the same in `one_in`."""
+    return int(address[:8], 16) % one_in == 0
 
 
 def _damaged(address: Address, found: bytes | Notice) -> bytes | Notice:
-    if not isinstance(found, bytes) or not _is_chosen(address):
+    if not isinstance(found, bytes) or not is_chosen(address):
         return found
     middle = len(found) // 2
     return found[:middle] + bytes([found[middle] ^ 1]) + found[middle + 1 :]
+
+
+class _ScanningRepository(Repository):
+    """Looks for an address by comparing it with every one that is stored, from the first to the last."""
+
+    known: list[Address] | None = None
+
+    def get_document(self, address: Address) -> bytes:
+        """Walk through all addresses, to the end as a scan without an index must, then read."""
+        if self.known is None:
+            self.known = self._walk()
+        wanted = bytes.fromhex(address)
+        if sum(bytes.fromhex(each) == wanted for each in self.known) > 1:
+            raise Corrupt(address, "it is stored twice")
+        return super().get_document(address)
+
+    def _walk(self) -> list[Address]:
+        known: list[Address] = []
+        cursor: str | None = None
+        while True:
+            page = self.store.scan(cursor, 10_000)
+            known += [address for address, _ in page.items]
+            cursor = page.cursor
+            if cursor is None:
+                return known
+
+
+def scanning(repository: Repository) -> Repository:
+    """A repository whose every read takes time in proportion to what is stored."""
+    return _ScanningRepository(repository.store, repository.files)
+
+
+class _ForgetfulStore(Between):
+    """Leaves one match in ONE_IN_FINDS out of what it finds."""
+
+    def find(self, query: Query, cursor: str | None, limit: int) -> Page[Match]:
+        """All matches but some."""
+        page = self.inner.find(query, cursor, limit)
+        kept = [match for match in page.items if int(match.address[:8], 16) % ONE_IN_FINDS]
+        return Page(kept, page.cursor)
+
+
+def forgetful(repository: Repository) -> Repository:
+    """A repository over a store whose finds leave out one match in ONE_IN_FINDS."""
+    return Repository(cast(Store, _ForgetfulStore(repository.store)), repository.files)

@@ -12,12 +12,10 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from stat7.address import Address
-from stat7.record import Notice, Record
+from stat7.record import Notice
 from stat7.repository import Repository
-from stat7.stores.base import HeadMove, Outcome, Store
-
-LOST_OF: Final = 20
-"""How many puts one is lost of."""
+from stat7.stores.base import Store
+from stat7.stress.sabotage.stores import Between
 
 WAITS: Final = 12.0
 """Seconds that a client which hangs waits for a dead server."""
@@ -50,11 +48,6 @@ def one_by_one(repository: Repository) -> Repository:
     return _OneByOne(repository.store, repository.files)
 
 
-def forgetful(repository: Repository) -> Repository:
-    """A repository over a store that says it has stored, and hasn't, one record of LOST_OF."""
-    return Repository(cast(Store, _Forgetful(repository.store)), repository.files)
-
-
 def stale(repository: Repository) -> Repository:
     """A repository over a store that keeps showing the head of an id as it was when it was first asked for."""
     return Repository(cast(Store, _Stale(repository.store)), repository.files)
@@ -85,35 +78,7 @@ class _OneByOne(Repository):
         return {address: self.get_document(address) for address in addresses}
 
 
-class _Between:
-    """A store that hands everything on to another; subclasses change one thing."""
-
-    def __init__(self, inner: Store) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
-class _Forgetful(_Between):
-    """Loses records, and the moves of heads to them."""
-
-    def put(self, records: Sequence[Record], moves: Sequence[HeadMove] = ()) -> tuple[list[Outcome], list[bool]]:
-        """Leave some out and answer as if they were new."""
-        lost = {record.address for record in records if int(record.address[:8], 16) % LOST_OF == 0}
-        kept, left = (
-            [each for each in records if each.address not in lost],
-            [each for each in moves if each.new not in lost],
-        )
-        outcomes, moved = self.inner.put(kept, left)
-        stored, swapped = iter(outcomes), iter(moved)
-        return (
-            [Outcome.NEW if record.address in lost else next(stored) for record in records],
-            [True if move.new in lost else next(swapped) for move in moves],
-        )
-
-
-class _Stale(_Between):
+class _Stale(Between):
     """Remembers heads, and that there were none."""
 
     def __init__(self, inner: Store) -> None:

@@ -1,138 +1,28 @@
-"""Sabotage of what EXP-01 to EXP-03 claim: addresses that depend on the process, a store that scans, dimensions that
-say nothing.
-"""
+"""The matrix of EXP-01 to EXP-03: what each of their checks must catch."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Final
 
-from stat7.address import Address
-from stat7.contracts import Page
-from stat7.errors import Corrupt
-from stat7.query import Query
-from stat7.record import Record
-from stat7.repository import Repository
-from stat7.stores.base import Match, Store
 from stat7.stress.results import ExperimentResult, Verdict
-from stat7.stress.sabotage import (
+from stat7.stress.sabotage.addresses import (
     CoordinateLeftOut,
+    CutTo16BitsAndPadded,
     CutTo48Bits,
     CutTo48BitsAndPadded,
+    HashedAgain,
     HashOfTheIdOnly,
+    OrderOfASet,
     RandomAddresses,
-    _Addresser,
-    _Between,
-    damaging_repository,
 )
+from stat7.stress.sabotage.stores import damaging_repository, forgetful, scanning
+from stat7.stress.sabotage.workloads import ConstantDimension, CopiedDimension, DerivedDimension
 from stat7.stress.subject import Addresser, Subject
 from stat7.stress.workload import Workload
 
 SEED: Final = 7
 """Of the workloads here."""
-
-ONE_IN_FINDS: Final = 50
-"""How seldom a match is left out by finds that leave out some."""
-
-
-@dataclass(frozen=True)
-class OrderOfASet(_Addresser):
-    """Addresses that hash the neighbours in the order of a Python set: another one for each seed of the built-in hash.
-
-    Within one process they are stable, and distinct.
-    """
-
-    def other(self, record: Record) -> Address:
-        """The SHA-256 of the document and the order of the set."""
-        return hashlib.sha256(record.document + repr(set(record.adjacency)).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class CutTo16BitsAndPadded(_Addresser):
-    """Addresses with 16 bits in them that look like addresses."""
-
-    def other(self, record: Record) -> Address:
-        """The first 16 bits, then zeros."""
-        return record.address[:4] + "0" * 60
-
-
-@dataclass(frozen=True)
-class HashedAgain(_Addresser):
-    """Addresses that are the SHA-256 of the right ones: sound by themselves, and yet not what the format says."""
-
-    def other(self, record: Record) -> Address:
-        """The SHA-256 of the address."""
-        return hashlib.sha256(record.address.encode()).hexdigest()
-
-
-class _ScanningRepository(Repository):
-    """Looks for an address by comparing it with every one that is stored, from the first to the last."""
-
-    known: list[Address] | None = None
-
-    def get_document(self, address: Address) -> bytes:
-        """Walk through all addresses, to the end as a scan without an index must, then read."""
-        if self.known is None:
-            self.known = self._walk()
-        wanted = bytes.fromhex(address)
-        if sum(bytes.fromhex(each) == wanted for each in self.known) > 1:
-            raise Corrupt(address, "it is stored twice")
-        return super().get_document(address)
-
-    def _walk(self) -> list[Address]:
-        known: list[Address] = []
-        cursor: str | None = None
-        while True:
-            page = self.store.scan(cursor, 10_000)
-            known += [address for address, _ in page.items]
-            cursor = page.cursor
-            if cursor is None:
-                return known
-
-
-def scanning(repository: Repository) -> Repository:
-    """A repository whose every read takes time in proportion to what is stored."""
-    return _ScanningRepository(repository.store, repository.files)
-
-
-class ConstantDimension(Workload):
-    """A workload in which `realm` is the same for all entities."""
-
-    def _facts(self, index: int) -> tuple[Any, ...]:
-        facts = super()._facts(index)
-        return ("data", *facts[1:])
-
-
-class CopiedDimension(Workload):
-    """A workload in which `velocity` repeats `resonance`."""
-
-    def _facts(self, index: int) -> tuple[Any, ...]:
-        realm, lineage, near, rank, (resonance, _, density), *rest = super()._facts(index)
-        return (realm, lineage, near, rank, (resonance, resonance, density), *rest)
-
-
-class DerivedDimension(Workload):
-    """A workload in which `horizon` follows from `lineage`."""
-
-    def _facts(self, index: int) -> tuple[Any, ...]:
-        realm, lineage, near, _, *rest = super()._facts(index)
-        return (realm, lineage, near, lineage % 5, *rest)
-
-
-class _ForgetfulStore(_Between):
-    """Leaves one match in ONE_IN_FINDS out of what it finds."""
-
-    def find(self, query: Query, cursor: str | None, limit: int) -> Page[Match]:
-        """All matches but some."""
-        page = self._inner.find(query, cursor, limit)
-        kept = [match for match in page.items if int(match.address[:8], 16) % ONE_IN_FINDS]
-        return Page(kept, page.cursor)
-
-
-def forgetful(repository: Repository) -> Repository:
-    """A repository over a store whose finds leave out one match in ONE_IN_FINDS."""
-    return Repository(cast(Store, _ForgetfulStore(repository.store)), repository.files)
 
 
 @dataclass(frozen=True, slots=True)
