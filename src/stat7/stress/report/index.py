@@ -98,7 +98,9 @@ def _tests(root: At) -> list[Block]:
 
 
 def _decisive(test: At) -> tuple[Line, Line]:
-    """The figure and the target that the verdict hangs on most: the worst of them, by headroom."""
+    """The figure and the target that the verdict hangs on most: the one that the reason names first, or else the worst
+    of them, by headroom.
+    """
     every = judged(test)
     if not every or test["verdict"].value == "INVALID":
         return NOTHING, NOTHING
@@ -106,7 +108,9 @@ def _decisive(test: At) -> tuple[Line, Line]:
     def rank(each: Judged) -> tuple[int, float]:
         return _ORDER.index(each.verdict), 0.0 if each.headroom is None else each.headroom.value
 
-    worst = min(every, key=rank)
+    blamed = str(test["why"].value).partition(" is ")[0].partition(":")[0]
+    named_first = [each for each in every if each.target["figure"].value == blamed]
+    worst = min(named_first or every, key=rank)
     wanted = asked(worst.target)
     name: Line = (Code(worst.target["figure"].quoted),)
     if worst.figure is None:
