@@ -35,7 +35,7 @@ def _postgresql() -> Iterator[str]:
 @contextmanager
 def _cluster() -> Iterator[str]:
     with Cassandra(nodes=3) as cluster:
-        yield f"cassandra://{','.join(cluster.hosts)}:{cluster.port}/{cluster.keyspace()}?replication=3"
+        yield f"cassandra://{','.join(cluster.contact_points)}:{cluster.port}/{cluster.keyspace()}?replication=3"
 
 
 RUNS: Final[dict[str, tuple[list[str], Callable[[], AbstractContextManager[str | None]]]]] = {
