@@ -46,8 +46,9 @@ def fault(line: str) -> str | None:
 
 def commands(text: str) -> Iterator[str]:
     """The arguments of every `stat7 …` that a document tells the reader to type, longer lines joined."""
-    for match in _STAT7.finditer(text.replace("\\\n", " ")):
-        yield match.group(1).strip()
+    for match in _STAT7.finditer(re.sub(r"\\\n\s*", " ", text)):
+        # What stands further to the right explains the command.
+        yield re.split(r"\s{2,}", match.group(1).strip())[0]
 
 
 def targets(makefile: str) -> set[str]:
