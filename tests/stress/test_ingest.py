@@ -173,6 +173,18 @@ def test_a_large_scale_that_takes_longer_than_predicted_is_broken_off(
     assert "broken off" in stage.lacking
 
 
+def test_a_store_that_is_too_slow_for_a_scale_is_not_filled_but_its_addresses_are_made(tmp_path: Path) -> None:
+    slow = Pace(clock=0.02, storing=1e-6, making=1e-6, addressing=1e-6)
+    stage = Stage(5000, WORKLOAD)
+    ingest.build(context(tmp_path, Step("ingest", 5000, 1.0), limit=40.0), stage, slow)
+    assert stage.location is None
+    assert "would take" in stage.lacking
+    assert stage.digests is not None
+    quick = Stage(500, WORKLOAD)
+    ingest.build(context(tmp_path, Step("ingest", 500, 1.0), limit=40.0), quick, slow)
+    assert quick.location is not None
+
+
 def test_records_that_got_lost_on_the_way_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "Fill", lambda location, new, inlets, total: Fill(location, new, inlets, total + 1))
     with pytest.raises(WorkerFailed, match="400 records arrived of 401"):

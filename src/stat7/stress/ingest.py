@@ -23,6 +23,9 @@ QUIET_PER_ENTITY: Final = 100e-6
 LARGE: Final = 5_000_000
 """From this scale on the time a build will take is predicted first, from the largest one before it."""
 
+LEAST_SECONDS: Final = 20.0
+"""A smaller scale may take so long, whatever is left."""
+
 SAMPLED: Final = 10
 """Where time is short, the subject addresses one chunk in so many of a large scale, the template the others."""
 
@@ -73,7 +76,7 @@ def build(context: Context, stage: Stage, pace: Pace) -> None:
         stage.lacking = lacking
         return
     way: Way | None = Way()
-    if stage.scale >= LARGE and pace.clock:
+    if pace.clock and (stage.scale >= LARGE or _is_hopeless(context, stage, pace)):
         way = _affordable(context, stage, pace)
     if way is None:
         return
@@ -83,6 +86,7 @@ def build(context: Context, stage: Stage, pace: Pace) -> None:
     try:
         results = _ingest(context, stage, room, way)
     except OutOfTime:
+        _owe(context, begun)
         stage.lacking = f"building it was broken off after {time.monotonic() - begun:,.0f} s: no time was left"
         return
     stage.digests = room.digests
@@ -91,9 +95,18 @@ def build(context: Context, stage: Stage, pace: Pace) -> None:
     stage.addressed = room.held + sum(result["addressed"] for result in generated)
     if way.stored:
         _note(stage, room, time.monotonic() - begun, results, pace)
-        if not context.housing.apart:
-            # What was put into somebody's store is taken out again, which takes about as long.
-            context.budget.owed += time.monotonic() - begun
+        _owe(context, begun)
+
+
+def _owe(context: Context, begun: float) -> None:
+    """What was put into somebody's store is taken out again, which takes about as long."""
+    if not context.housing.apart:
+        context.budget.owed += time.monotonic() - begun
+
+
+def _is_hopeless(context: Context, stage: Stage, pace: Pace) -> bool:
+    """Whether a store is so slow that all the time left wouldn't do even for a scale that is no large one."""
+    return pace.predicted(Way(), context.cores) * stage.scale > context.budget.remaining
 
 
 def _note(stage: Stage, room: Room, took: float, results: Sequence[Mapping[str, Any]], pace: Pace) -> None:
@@ -170,5 +183,5 @@ def _ingest(context: Context, stage: Stage, room: Room, way: Way) -> list[Mappin
 
     ends = [end for pair in pipes for end in pair]
     silence = SILENCE + scale * QUIET_PER_ENTITY
-    limit = max(1.0, context.budget.remaining) if scale >= LARGE else None
+    limit = max(1.0 if scale >= LARGE else LEAST_SECONDS, context.budget.remaining)
     return run_together(tasks, seconds=silence, limit=limit, hand_over=ends, on_progress=on_progress)
