@@ -61,7 +61,7 @@ def test_what_is_wrong_is_told_with_what_to_do(store: CassandraStore, monkeypatc
     assert _checks(store)["clock"].status == "fail"
     answering(health._VERSION, [("3.11.2", "a")])
     assert "upgrade" in _checks(store)["cassandra"].text
-    monkeypatch.setattr(health, "_SLOW_MS", 0.0)
+    monkeypatch.setattr("stat7.stores.latency.SLOW_MS", 0.0)
     assert _checks(store)["latency"].status == "warn"
     monkeypatch.setattr(health, "SCHEMA_VERSION", 2)
     assert _checks(store)["schema"].status == "fail"

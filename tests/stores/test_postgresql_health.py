@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told(open_postgresql: Opening, monkeypatch: pytest.Mon
     with below(store) as raw:
         raw.execute("DROP INDEX cov; UPDATE about SET version = 7")
     monkeypatch.setattr(health, "_OLDEST", 990_000)
-    monkeypatch.setattr(health, "_SLOW_MS", 0.0)
+    monkeypatch.setattr("stat7.stores.latency.SLOW_MS", 0.0)
     monkeypatch.setattr(time, "time", lambda: 0.0)
     checks = _checks(store)
     assert {name for name, check in checks.items() if check.status != "ok"} == {

@@ -13,9 +13,9 @@ from stat7.stores.cassandra.errors import ERRORS
 from stat7.stores.cassandra.reader import NOTICES
 from stat7.stores.cassandra.schema import SCHEMA_VERSION, version_of
 from stat7.stores.cassandra.session import Connection
+from stat7.stores.latency import check_latency
 
 _OLDEST: Final = (4, 0)
-_SLOW_MS: Final = 20.0
 _CLOCK_SECONDS: Final = 1.0
 _PAGE: Final = 500
 _ASKED_AT_OPENING: Final = 3
@@ -71,7 +71,7 @@ def diagnose(connection: Connection) -> list[Check]:
         _schema(connection, len({row[1] for row in told})),
         _replication(connection),
         _durability(connection, nodes),
-        _latency(connection),
+        check_latency(lambda: version_of(connection), "closer to the nodes"),
         _clock(connection, nodes),
     ]
 
@@ -139,19 +139,6 @@ def _durability(connection: Connection, nodes: Sequence[Any]) -> Check:
         return Check("durability", "ok", f"{text}: what is acknowledged survives a power cut")
     advice = "a power cut of all nodes may lose the last seconds; set it to group (or batch) in cassandra.yaml"
     return Check("durability", "warn", f"{text}: {advice}")
-
-
-def _latency(connection: Connection) -> Check:
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        version_of(connection)
-        times.append(time.perf_counter() - started)
-    milliseconds = sorted(times)[2] * 1000
-    text = f"{milliseconds:.2f} ms a read"
-    if milliseconds > _SLOW_MS:
-        return Check("latency", "warn", f"{text}: use batches, or run closer to the nodes")
-    return Check("latency", "ok", text)
 
 
 def _clock(connection: Connection, nodes: Sequence[Any]) -> Check:

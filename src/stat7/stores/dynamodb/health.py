@@ -12,8 +12,8 @@ from stat7.stores.base import Check
 from stat7.stores.dynamodb.layout import ABOUT, INDEX, VERSION
 from stat7.stores.dynamodb.session import Session
 from stat7.stores.dynamodb.table import differences
+from stat7.stores.latency import check_latency
 
-_SLOW_MS: Final = 20.0
 _CLOCK_SECONDS: Final = 5.0
 
 
@@ -102,21 +102,18 @@ def _protection(table: dict[str, Any]) -> Check:
 
 def _way(session: Session) -> Iterator[Check]:
     """How far the service is, and whether its clock agrees with ours."""
-    times, apart = [], 0.0
-    for _ in range(5):
-        started, before = time.perf_counter(), time.time()
+    apart = 0.0
+
+    def ask() -> None:
+        nonlocal apart
+        before = time.time()
         answer = session.call("get_item", TableName=session.layout.table, Key=ABOUT, ConsistentRead=True)
-        times.append(time.perf_counter() - started)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         if date:
             # It tells whole seconds, cut off.
             apart = parsedate_to_datetime(date).timestamp() + 0.5 - (before + time.time()) / 2
-    milliseconds = sorted(times)[2] * 1000
-    text = f"{milliseconds:.2f} ms a round trip"
-    if milliseconds > _SLOW_MS:
-        yield Check("latency", "warn", f"{text}: use batches, or run in the table's region")
-    else:
-        yield Check("latency", "ok", text)
+
+    yield check_latency(ask, "in the table's region")
     text = f"{apart:+.1f} s from ours"
     if abs(apart) > _CLOCK_SECONDS:
         yield Check("server clock", "warn", f"the service's is {text}: set ours by NTP, for signatures go by it")

@@ -8,11 +8,11 @@ from typing import Final
 from psycopg import Connection, sql
 
 from stat7.stores.base import Check
+from stat7.stores.latency import check_latency
 from stat7.stores.postgresql.reader import fetch
 from stat7.stores.postgresql.schema import SCHEMA_VERSION, build_indexes, missing_indexes
 
 _OLDEST: Final = 130_000
-_SLOW_MS: Final = 20.0
 _CLOCK_SECONDS: Final = 5.0
 _TABLES: Final = ("entities", "heads", "notices", "marks")
 _SIZE: Final = """
@@ -60,7 +60,7 @@ def diagnose(connection: Connection, schema: str, pool: int) -> list[Check]:
         *_durability(connection),
         _indexes(connection, schema),
         _statistics(connection, schema),
-        _latency(connection),
+        check_latency(lambda: connection.execute("SELECT 1"), "closer to the server"),
         _clock(connection),
         _connections(connection, pool),
     ]
@@ -126,19 +126,6 @@ def _statistics(connection: Connection, schema: str) -> Check:
     if actual > 1000 and visible < max(pages, actual) // 2:
         return Check("vacuum", "warn", "finds are slow until the table is vacuumed; check that autovacuum is on")
     return Check("vacuum", "ok", f"keeps up: indexes are enough for {visible:,} of {actual:,} pages")
-
-
-def _latency(connection: Connection) -> Check:
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        connection.execute("SELECT 1")
-        times.append(time.perf_counter() - started)
-    milliseconds = sorted(times)[2] * 1000
-    text = f"{milliseconds:.2f} ms a round trip"
-    if milliseconds > _SLOW_MS:
-        return Check("latency", "warn", f"{text}: use batches, or run closer to the server")
-    return Check("latency", "ok", text)
 
 
 def _clock(connection: Connection) -> Check:
