@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,8 +35,16 @@ settings.register_profile("thorough", max_examples=3000, stateful_step_count=80,
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STORAGE_EMULATOR_HOST")
+_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STORAGE_EMULATOR_HOST", "TERM")
 _FOREIGN = ("AWS_", "AZURE_", "CASSANDRA_", "GOOGLE_", "PG")
+
+
+def pytest_configure() -> None:
+    """Hear interrupts as a program on a terminal does, and so do the commands that tests start, wherever they run: in
+    the background of a script, say, where interrupts are ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,9 @@ def test_standard_output_on_a_full_disk_is_one_line_and_exit_6(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a device that is always full is a thing of Linux")
-def test_the_exit_code_holds_where_standard_error_is_full(stored: Path) -> None:
+def test_the_exit_code_holds_where_standard_error_is_full(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As for most users: what can't be written waits in the buffer until the interpreter ends.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     assert program(stored, "head", "nobody", shell="2>/dev/full").returncode == 3
     assert program(stored, "find", "--file", "x", shell="2>/dev/full").returncode == USAGE
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -149,10 +149,12 @@ def run(arguments: list[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         # The reader (head, less) has what it wanted.
-        _settle_output()
+        _settle(sys.stdout)
         return OK
     except OSError as error:
         return _system_failed(error)
+    finally:
+        _settle(sys.stderr)
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -189,7 +191,7 @@ def _prepare_streams() -> None:
 
 def _system_failed(error: OSError) -> int:
     """Tell of an OSError that a command met in reading or writing by itself; the stores have errors of their own."""
-    _settle_output()
+    _settle(sys.stdout)
     unnamed = "the current folder" if error.errno == errno.ENOENT else "standard input or output"
     full = error.errno in _FULL
     advice = "; free some space and run this again" if full else ""
@@ -197,13 +199,15 @@ def _system_failed(error: OSError) -> int:
     return UNAVAILABLE if full else USAGE
 
 
-def _settle_output() -> None:
-    """Write out what waits on standard output; if that fails drop it, so that the interpreter needn't try at exit."""
+def _settle(stream: TextIO) -> None:
+    """Write out what waits on a standard stream; if that fails drop it, so that the interpreter needn't try at exit (it
+    would end with a code of its own).
+    """
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
