@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
+
+import cassandra
+import pytest
 
 from stat7.address import Address
 from stat7.query import Query
 from stat7.stores.base import Match, Store
-from stat7.stores.cassandra import CassandraStore, Settings
+from stat7.stores.cassandra import CassandraStore, Settings, put
 from stat7.stores.cassandra.schema import TABLES
 from stat7.stores.cassandra.session import Connection
 from stat7.testing.samples import notice, sample
@@ -78,6 +81,21 @@ class Hooks:
         realm, horizon, lineage = rows[0]
         delete = "DELETE FROM $.cells WHERE realm = ? AND horizon = ? AND bucket = ? AND lineage = ? AND address = ?"
         below(store).run(delete, realm, horizon, raw[0] * below(store).buckets >> 8, lineage, raw)
+
+
+@contextmanager
+def puts_cut_off() -> Iterator[None]:
+    """Let puts write their index rows and fail before their documents."""
+    run_each = Connection.run_each
+
+    def cut(connection: Connection, text: str, values: Any) -> Any:
+        if text == put.STORE:
+            raise cassandra.WriteTimeout("cut", write_type=0)
+        return run_each(connection, text, values)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connection, "run_each", cut)
+        yield
 
 
 def wait_for_marks(store: Store, count: int, seconds: float = 10.0) -> None:

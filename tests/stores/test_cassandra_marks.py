@@ -21,7 +21,7 @@ from stat7.stores.cassandra.session import Connection
 from stat7.testing.samples import FILES, attached, notice, sample
 from stat7.testing.servers import Cassandra
 from stat7.testing.store_suite import check_all, find_all
-from tests.stores.cassandra import below, empty_store, marks_in, race_of_finds, wait_for_marks
+from tests.stores.cassandra import below, empty_store, marks_in, puts_cut_off, race_of_finds, wait_for_marks
 
 QUERIES = (Query(realm="void"), Query(adjacent_to="n"), Query(file=FILES[0]))
 ASKING_MORE = (
@@ -161,22 +161,11 @@ def test_requests_grow_where_few_rows_fit() -> None:
 # --- what never gets one
 
 
-def test_rows_of_a_put_that_was_cut_off_are_never_marked(
-    store: CassandraStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_a_put_that_was_cut_off_are_never_marked(store: CassandraStore) -> None:
     orphan = _linked(f"orphan {uuid4()}")
     store.put([sample(f"other {uuid4()}", realm="void")])
-    run_each = Connection.run_each
-
-    def cut(connection: Connection, text: str, values: Any) -> Any:
-        if text == put.STORE:
-            raise cassandra.WriteTimeout("cut", write_type=0)
-        return run_each(connection, text, values)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "run_each", cut)
-        with pytest.raises(Unavailable):
-            store.put([orphan])
+    with puts_cut_off(), pytest.raises(Unavailable):
+        store.put([orphan])
     for _ in range(2):
         assert [len(found) for found in _found(store)] == [1, 0, 0]
         wait_for_marks(store, 1)

@@ -23,7 +23,7 @@ from stat7.stores.cassandra.session import Connection
 from stat7.testing.samples import FILES, attached, forge, notice, sample, samples
 from stat7.testing.servers import Cassandra
 from stat7.testing.store_suite import check_all, find_all, scan_all
-from tests.stores.cassandra import below, empty_store
+from tests.stores.cassandra import below, empty_store, puts_cut_off
 
 FUTURE = int((time.time() + 5) * 1e6)
 ONE, TWO, THREE = (f"{number:064x}" for number in (1, 2, 3))
@@ -68,21 +68,10 @@ def test_claims_let_one_at_a_time_hold_an_address() -> None:
 # --- puts that are cut off
 
 
-def test_index_rows_without_a_document_are_passed_over_and_completed_by_putting_again(
-    store: CassandraStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_rows_without_a_document_are_passed_over_and_completed_by_putting_again(store: CassandraStore) -> None:
     record = _linked()
-    run_each = Connection.run_each
-
-    def cut(connection: Connection, text: str, values: Any) -> Any:
-        if text == put.STORE:
-            raise cassandra.WriteTimeout("cut", write_type=0)
-        return run_each(connection, text, values)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "run_each", cut)
-        with pytest.raises(Unavailable):
-            store.put([record])
+    with puts_cut_off(), pytest.raises(Unavailable):
+        store.put([record])
     assert _rows(store) == {"entities": 0, "cells": 1, "links": 2}
     for query in (Query(), Query(realm="void"), Query(adjacent_to="n"), Query(file=FILES[0])):
         assert find_all(store, query) == []

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stat7.stress.histogram import Nanoseconds
 from stat7.stress.measure import (
     BEYOND,
     LEAST_BLOCKS,
-    Nanoseconds,
     Series,
     bootstrap,
     part_of,

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from stat7.errors import Stat7Error
+from stat7.stress.histogram import Nanoseconds
 from stat7.stress.housing import Housing
-from stat7.stress.measure import Nanoseconds, Summary, Timer, Timings
+from stat7.stress.measure import Summary, Timer, Timings
 from stat7.stress.plan import Budget, Mode
 from stat7.stress.results import Figure, TestResult, Verdict
 from stat7.stress.subject import Location, Subject

@@ -13,15 +13,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stat7.stress.histogram import Histogram, buckets_of, middle_of
+from stat7.stress.histogram import Counts, Histogram, Nanoseconds, buckets_of, middle_of
 from stat7.stress.results import Figure
 from stat7.stress.statistics import t_value
 
 Clock: TypeAlias = Callable[[], int]
-Nanoseconds: TypeAlias = NDArray[np.int64]
 Series: TypeAlias = NDArray[np.float64]
 Interval: TypeAlias = tuple[float, float]
-Counts: TypeAlias = NDArray[np.int64]
 
 BEYOND: Final = 10
 """Samples that must lie beyond a percentile for it to be stated: 1,000 in all for the 99th."""
@@ -140,12 +138,15 @@ class Summary:
         held = numbers > 0
         weights, numbers = weights[held], numbers[held]
         drawn = {"rate": weights @ self.blocks[self.cut :] / count, "mean": weights @ sums / numbers}
+        exact = {"rate": self.rate, "mean": float(self.latencies.mean())}
         reached = np.cumsum(weights @ table, axis=1)
         for name, share in PERCENTILES:
+            value = self.percentile(share)
+            if value is None:
+                continue
+            exact[name] = value
             ranks = np.maximum(1, np.ceil(share * numbers - 1e-9))
             drawn[name] = middles[(reached >= ranks[:, None]).argmax(axis=1)]
-        exact = {"rate": self.rate, "mean": float(self.latencies.mean())}
-        exact |= {name: float(np.quantile(self.latencies, share, method="inverted_cdf")) for name, share in PERCENTILES}
         return {name: _around(exact[name], values, count) for name, values in drawn.items()}
 
     def histogram(self) -> dict[str, Any]:
@@ -155,7 +156,6 @@ class Summary:
     def series(self) -> dict[str, Any]:
         """The run over time, warm-up included, as it stands in the results: rate, median and worst of each block."""
         ordered = [np.sort(self.inside[self.at == block]) for block in range(len(self.blocks))]
-        milliseconds = [[float(part[at]) / _MILLISECOND if len(part) else None for part in ordered] for at in (0, -1)]
         medians = [float(np.median(part)) / _MILLISECOND if len(part) else None for part in ordered]
         return {
             "block_seconds": self.window[1] / _SECOND / max(len(self.blocks), 1),
@@ -163,7 +163,7 @@ class Summary:
             "steady": self.steady,
             "per_second": [round(float(rate), 3) for rate in self.blocks],
             "median_ms": medians,
-            "max_ms": milliseconds[1],
+            "max_ms": [float(part[-1]) / _MILLISECOND if len(part) else None for part in ordered],
         }
 
     def _by_block(self, count: int) -> tuple[Counts, Series, Series]:
@@ -281,13 +281,11 @@ def summarise(workers: Sequence[Timings]) -> Summary:
     count = max(1, min(BLOCKS, len(ends) // LEAST_PER_BLOCK)) if length else 0
     if not count:
         return Summary(ends, 0.0, np.zeros(0), 0, False, (0, 0), ends, durations)
-    width = length / count
-    at = np.clip(np.ceil(ends / width).astype(np.int64) - 1, 0, count - 1)
-    rates = np.bincount(at, minlength=count) / (width / _SECOND)
+    at, rates = _blocks(ends, length, count)
     steady = steady_from(rates)
     cut = steady or 0
     kept = np.sort(durations[at >= cut])
-    first = round(cut * width)
+    first = round(cut * (length / count))
     rate = float(rates[cut:].mean())
     return Summary(kept, rate, rates, cut, steady is not None, (first, length), at, durations)
 
@@ -299,12 +297,17 @@ def part_of(whole: Summary, workers: Sequence[Timings]) -> Summary:
     ends, durations = _until(last, workers)
     if not count:
         return replace(whole, latencies=ends, at=ends, inside=durations)
-    width = last / count
-    at = np.clip(np.ceil(ends / width).astype(np.int64) - 1, 0, count - 1)
-    rates = np.bincount(at, minlength=count) / (width / _SECOND)
+    at, rates = _blocks(ends, last, count)
     kept = np.sort(durations[at >= whole.cut])
     rate = len(kept) / (last - first) * _SECOND if last > first else 0.0
     return replace(whole, latencies=kept, rate=rate, blocks=rates, at=at, inside=durations)
+
+
+def _blocks(ends: Nanoseconds, length: int, count: int) -> tuple[Counts, Series]:
+    """In which of `count` equal blocks of time each operation ended, and the operations per second of each block."""
+    width = length / count
+    at: Counts = np.clip(np.ceil(ends / width).astype(np.int64) - 1, 0, count - 1)
+    return at, np.bincount(at, minlength=count) / (width / _SECOND)
 
 
 def _until(length: int, workers: Sequence[Timings]) -> Timings:

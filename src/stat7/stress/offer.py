@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stat7.stress.context import SILENCE, Context
-from stat7.stress.measure import LEAST_PER_BLOCK, Nanoseconds, Summary, drifts, percentile
+from stat7.stress.histogram import Nanoseconds
+from stat7.stress.measure import LEAST_PER_BLOCK, Summary, drifts, percentile
 from stat7.stress.results import Figure, exact
 from stat7.stress.tasks.arrivals import Arrivals, AtOnce
 from stat7.stress.tasks.paced import BUSY, GO, NO_GOOD, Load, PacedWorker, Plan

@@ -82,7 +82,7 @@ def _run(settings: Settings, folder: Path, report: Report, on_result: OnResult) 
     steps = remaining(planned, _done(results))
     budget = Budget(steps, max(settings.mode.limit - earlier, sum(step.seconds for step in steps)))
     timer = time_the_timer(settings.subject.clock)
-    results.settings |= {"timer": asdict(timer), "cuts": [*results.settings["cuts"]]}
+    results.settings["timer"] = asdict(timer)
     budget.cuts = results.settings["cuts"]
     context = Context(
         settings.subject,

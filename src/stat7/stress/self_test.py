@@ -110,6 +110,7 @@ figures, by the tests of this package; how lookups grow with scale is EXP-02's, 
 """
 
 Trial = Callable[[], Sequence[Caught]]
+ExperimentCase = fact_cases.FactCase | file_cases.FileCase | server_cases.ServerCase
 
 
 def self_test(report: Report = silent) -> list[Caught]:
@@ -154,48 +155,31 @@ def judged(case: Case, result: TestResult) -> Caught:
 def _try_facts(cases: Sequence[fact_cases.FactCase]) -> list[Caught]:
     with _context(cases[0].subject, cases[0].workload) as context:
         result = conduct(find_experiment(cases[0].experiment), context)
-    return [
-        Caught(
-            case.name,
-            f"{case.experiment} {case.test} {case.variant}".strip(),
-            (case.verdict.value,),
-            result.verdict.value,
-            result.why,
-            case.caught_by(result),
-            case.sound,
-        )
-        for case in cases
-    ]
+    return [_caught(case, result.verdict, result.why, case.caught_by(result), case.variant) for case in cases]
 
 
 def _try_files(cases: Sequence[file_cases.FileCase]) -> list[Caught]:
     with _context(cases[0].subject) as context:
         results = file_cases.try_cases(cases, context)
-    return [
-        Caught(
-            case.name,
-            f"{case.experiment} {case.test}".strip(),
-            (case.verdict.value,),
-            result.verdict.value,
-            result.why,
-            case.caught_by(result),
-            case.sound,
-        )
-        for case, result in zip(cases, results, strict=True)
-    ]
+    found = zip(cases, results, strict=True)
+    return [_caught(case, result.verdict, result.why, case.caught_by(result)) for case, result in found]
 
 
 def _try_on_servers(case: server_cases.ServerCase) -> Caught:
-    name, expected = f"{case.experiment} {case.test}", (case.verdict.value,)
     with _context(Subject()) as context:
         try:
             result = case.tried(context)
         except Lacking as error:
-            return Caught(case.name, name, expected, "not tried", str(error), None, case.wrap is None)
+            return _caught(case, "not tried", str(error), None)
         except (WorkerFailed, Stat7Error, OSError) as error:
-            return Caught(case.name, name, expected, "broke off", one_line(str(error)), False, case.wrap is None)
-    right = case.caught_by(result)
-    return Caught(case.name, name, expected, result.verdict.value, result.why, right, case.wrap is None)
+            return _caught(case, "broke off", one_line(str(error)), False)
+    return _caught(case, result.verdict, result.why, case.caught_by(result))
+
+
+def _caught(case: ExperimentCase, verdict: str, why: str, as_expected: bool | None, variant: str = "") -> Caught:
+    """What came of a case of an experiment."""
+    test = f"{case.experiment} {case.test} {variant}".strip()
+    return Caught(case.name, test, (case.verdict.value,), str(verdict), why, as_expected, case.sound)
 
 
 def as_dict(found: Sequence[Caught]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stat7.stress.context import SILENCE, Context
-from stat7.stress.measure import Nanoseconds, Summary, bootstrap, part_of, summarise
+from stat7.stress.histogram import Nanoseconds
+from stat7.stress.measure import Summary, bootstrap, part_of, summarise
 from stat7.stress.results import Figure, Point
 from stat7.stress.tasks.availability import ANSWERED, READ, REFUSED, STALE, WRITE, WRONG, KeepGoing
 from stat7.stress.tasks.writing import ReadBack

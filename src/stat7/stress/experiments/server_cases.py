@@ -45,6 +45,11 @@ class ServerCase:
     verdict: Verdict
     phrase: str = ""
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.wrap is None
+
     def tried(self, context: Context) -> TestResult:
         """The test on the sabotaged subject. Raises Lacking and WorkerFailed."""
         return self.try_it(replace(context, subject=replace(context.subject, wrap=self.wrap)))

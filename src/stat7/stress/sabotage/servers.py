@@ -9,13 +9,13 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from stat7.address import Address
 from stat7.record import Notice
 from stat7.repository import Repository
 from stat7.stores.base import Store
-from stat7.stress.sabotage.stores import Between
+from stat7.stores.wrapping import StoreWrapper
 
 WAITS: Final = 12.0
 """Seconds that a client which hangs waits for a dead server."""
@@ -50,7 +50,7 @@ def one_by_one(repository: Repository) -> Repository:
 
 def stale(repository: Repository) -> Repository:
     """A repository over a store that keeps showing the head of an id as it was when it was first asked for."""
-    return Repository(cast(Store, _Stale(repository.store)), repository.files)
+    return Repository(_Stale(repository.store), repository.files)
 
 
 def one_is_enough(repository: Repository) -> Repository:
@@ -78,7 +78,7 @@ class _OneByOne(Repository):
         return {address: self.get_document(address) for address in addresses}
 
 
-class _Stale(Between):
+class _Stale(StoreWrapper):
     """Remembers heads, and that there were none."""
 
     def __init__(self, inner: Store) -> None:

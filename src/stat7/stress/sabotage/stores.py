@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from stat7.address import Address
 from stat7.contracts import Page
@@ -15,6 +15,7 @@ from stat7.record import Notice, Record
 from stat7.repository import Repository
 from stat7.stores.base import HeadMove, Match, Outcome, Store
 from stat7.stores.memory import MemoryStore
+from stat7.stores.wrapping import StoreWrapper
 
 ONE_IN: Final = 1000
 """How seldom a lossy store loses a put, and a damaging one damages a read."""
@@ -26,17 +27,7 @@ LAG: Final = 0.05
 """Seconds by which a stale store is behind."""
 
 
-class Between:
-    """A store that hands everything on to another; subclasses change one thing."""
-
-    def __init__(self, inner: Store) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
-class _LossyStore(Between):
+class _LossyStore(StoreWrapper):
     """Says that it has stored, and hasn't, one record in `one_in`."""
 
     one_in = ONE_IN
@@ -54,7 +45,7 @@ class _LossyStore(Between):
         )
 
 
-class _StaleStore(Between):
+class _StaleStore(StoreWrapper):
     """Answers from what it knew some time ago: what was put within the last LAG seconds isn't there yet."""
 
     def __init__(self, inner: Store) -> None:
@@ -81,7 +72,7 @@ class _StaleStore(Between):
         return time.monotonic() - self._put.get(key, 0.0) > LAG
 
 
-class _SwappingStore(Between):
+class _SwappingStore(StoreWrapper):
     """Gives the ids of two puts in ONE_IN each other's entity."""
 
     _kept: HeadMove | None = None
@@ -114,7 +105,7 @@ class LeakyMemory(MemoryStore):
         return super().put(records, moves)
 
 
-class _DamagingStore(Between):
+class _DamagingStore(StoreWrapper):
     """Flips a byte in one document read out of ONE_IN."""
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
@@ -157,7 +148,7 @@ class Lossy:
         """The repository that loses."""
         store = _LossyStore(repository.store)
         store.one_in = self.one_in
-        return Repository(cast(Store, store), repository.files)
+        return Repository(store, repository.files)
 
 
 lossy: Final = Lossy()
@@ -165,17 +156,17 @@ lossy: Final = Lossy()
 
 def stale(repository: Repository) -> Repository:
     """A repository over a store that answers from LAG seconds ago."""
-    return Repository(cast(Store, _StaleStore(repository.store)), repository.files)
+    return Repository(_StaleStore(repository.store), repository.files)
 
 
 def swapping(repository: Repository) -> Repository:
     """A repository over a store that swaps the ids of two puts in ONE_IN."""
-    return Repository(cast(Store, _SwappingStore(repository.store)), repository.files)
+    return Repository(_SwappingStore(repository.store), repository.files)
 
 
 def damaging_store(repository: Repository) -> Repository:
     """A repository over a store that flips a byte in one read out of ONE_IN."""
-    return Repository(cast(Store, _DamagingStore(repository.store)), repository.files)
+    return Repository(_DamagingStore(repository.store), repository.files)
 
 
 def damaging_repository(repository: Repository) -> Repository:
@@ -230,7 +221,7 @@ def scanning(repository: Repository) -> Repository:
     return _ScanningRepository(repository.store, repository.files)
 
 
-class _ForgetfulStore(Between):
+class _ForgetfulStore(StoreWrapper):
     """Leaves one match in ONE_IN_FINDS out of what it finds."""
 
     def find(self, query: Query, cursor: str | None, limit: int) -> Page[Match]:
@@ -242,4 +233,4 @@ class _ForgetfulStore(Between):
 
 def forgetful(repository: Repository) -> Repository:
     """A repository over a store whose finds leave out one match in ONE_IN_FINDS."""
-    return Repository(cast(Store, _ForgetfulStore(repository.store)), repository.files)
+    return Repository(_ForgetfulStore(repository.store), repository.files)

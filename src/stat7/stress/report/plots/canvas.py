@@ -119,6 +119,19 @@ class Canvas:
         found = self.figure.subplots(rows, 1, sharex=True, squeeze=False)
         return [found[row][0] for row in range(rows)]
 
+    def name_row(self, axes: Axes, row: int, offset: tuple[float, float], *line: Any) -> None:
+        """Write what a row shows above it, from the left edge on; `offset` in points."""
+        axes.annotate(
+            self.say(*line),
+            (0, row),
+            offset,
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=INK,
+            bbox=BEHIND,
+        )
+
     def legend(self, columns: int = 2) -> None:
         """The names of all lines, under everything, each once; none where there is but one."""
         named: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from stat7.stress.report.blocks import Line
 from stat7.stress.report.facts import all_tests, has, named, of_name, scale
 from stat7.stress.report.numbers import At, count, figure
 from stat7.stress.report.plots import panels
-from stat7.stress.report.plots.canvas import BAD, BAND, BEHIND, INK, LINES, SOFT, Canvas, Plot, Trace, scale_axis, tick
+from stat7.stress.report.plots.canvas import BAD, BAND, LINES, SOFT, Canvas, Plot, Trace, scale_axis, tick
 from stat7.stress.report.plots.panels import Panel, interval
 
 _MOST_LINES = 6
@@ -236,17 +236,7 @@ def _exponents(canvas: Canvas, rows: Sequence[tuple[At, At]], bounds: set[float]
         if spread is not None:
             axes.plot(spread, [row, row], color=LINES[0], marker="|", markersize=9)
         axes.plot([value], [row], color=LINES[0], marker="o", markersize=6)
-        text = canvas.say(*named(test), ": ", each.quoted_key)
-        axes.annotate(
-            text,
-            (0, row),
-            (0, 8),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=INK,
-            bbox=BEHIND,
-        )
+        canvas.name_row(axes, row, (0, 8), *named(test), ": ", each.quoted_key)
     axes.axvline(1.0, color=SOFT, linewidth=1.2)
     for bound in bounds:
         axes.axvline(bound, color=BAD, linewidth=1.2, linestyle=(0, (7, 3)), label="target")

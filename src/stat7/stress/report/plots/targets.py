@@ -10,7 +10,7 @@ from stat7.stress.report.blocks import Line
 from stat7.stress.report.facts import CORRECTNESS, Judged, judged, named, of_verdict, scale, scales
 from stat7.stress.report.numbers import At, count
 from stat7.stress.report.plots import panels
-from stat7.stress.report.plots.canvas import BAD, BEHIND, GOOD, INK, OPEN, SOFT, Canvas, Plot, Trace, scale_axis
+from stat7.stress.report.plots.canvas import BAD, GOOD, OPEN, SOFT, Canvas, Plot, Trace, scale_axis
 from stat7.stress.report.plots.panels import Panel, interval
 
 _LOOKS = {"PASS": (GOOD, "o"), "FAIL": (BAD, "X"), "INCONCLUSIVE": (OPEN, "D"), "NO_DATA": (SOFT, "s")}
@@ -96,17 +96,7 @@ def _ratios(canvas: Canvas, rows: Sequence[tuple[Judged, Ratio]]) -> None:
             linestyle="none",
             label=_WORDS[each.verdict],
         )
-        text = canvas.say(*named(each.test), ": ", each.target["figure"].quoted)
-        axes.annotate(
-            text,
-            (0, row),
-            (1, 5.5),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=INK,
-            bbox=BEHIND,
-        )
+        canvas.name_row(axes, row, (1, 5.5), *named(each.test), ": ", each.target["figure"].quoted)
     axes.axvline(1.0, color=SOFT, linewidth=1.4)
     axes.set_ylim(-0.6, len(rows) - 0.1)
     axes.set_yticks([])
