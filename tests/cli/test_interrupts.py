@@ -42,3 +42,20 @@ def test_a_command_that_was_started_to_ignore_interrupts_ignores_them(run: Run) 
     ignoring = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); os.kill(os.getpid(), signal.SIGINT)"
     done = _stat7("find", before=ignoring)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_that_python_drops_in_a_finalizer_is_heard_all_the_same() -> None:
+    dropping = """
+import os, signal, time
+from stat7.cli import app
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+def work(arguments):
+    Finalized()
+    time.sleep(30)
+app.main = work
+"""
+    done = _stat7("find", before=dropping)
+    assert (done.returncode, done.stderr) == (130, "stat7: interrupted\n")

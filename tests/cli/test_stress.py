@@ -175,12 +175,18 @@ def test_ctrl_c_ends_the_run_at_once_keeps_what_was_measured_and_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": str(temporary), "PYTHONFAULTHANDLER": "1"},
     )
     assert process.stderr is not None
     assert any("address" in line for line in process.stderr)  # reads up to the first such line
     os.killpg(process.pid, signal.SIGINT)
-    printed, complained = process.communicate(timeout=60)
+    try:
+        printed, complained = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGKILL)
+        pytest.fail(f"still running a minute after the interrupt:\n{process.communicate()[1]}")
     assert process.returncode == 130, complained
     assert "Traceback" not in complained
     assert "interrupted; " in printed

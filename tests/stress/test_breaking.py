@@ -187,7 +187,11 @@ def built() -> Iterator[tuple[Context, Stage]]:
 
 
 def test_a_store_that_serves_1000_a_second_breaks_around_1000(built: tuple[Context, Stage]) -> None:
-    """On real processes; a machine that is busy with other things gets three chances."""
+    """On real processes; a machine that is busy with other things gets three chances.
+
+    Both ends lie near 1,000, maybe both above it: offered 1,006 requests in a second, such a store ends it with six
+    waiting, which is no delay that the targets forbid.
+    """
     context, stage = built
     bounded = replace(context, subject=Subject(wrap=Bounded(1000.0)))
     load = replace(paced.usual(stage, 2), writes=0.0)
@@ -195,7 +199,7 @@ def test_a_store_that_serves_1000_a_second_breaks_around_1000(built: tuple[Conte
         found = breaking.rate(bounded, stage, 2500.0, workers=1, load=load, arrivals=Fixed, limit=25.0)
         shape = {**schema()["$defs"]["breaking_point"], "$defs": schema()["$defs"]}
         jsonschema.validate(json.loads(json.dumps(asdict(found))), shape)
-        if found.held and found.failed and 1000 / 1.15 <= found.held <= 1000 <= found.failed <= 1000 * 1.15:
+        if found.held and found.failed and 1000 / 1.15 <= found.held < found.failed <= 1000 * 1.15:
             assert found.gave_out in ("p99", "answered_share", "backlog")
             return
     pytest.fail(f"held {found.held}, failed {found.failed}: {found.why}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
-from typing import NoReturn
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130
+_INTERRUPTED: Final = 130
+_AGAIN_SECONDS: Final = 0.01
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -17,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     if interruptible:
         # Nothing has begun, so that nothing needs to be brought to an end.
         signal.signal(signal.SIGINT, lambda number, frame: _leave())
+        sys.unraisablehook = _interrupting_again(sys.unraisablehook)
     from stat7.cli import app
 
     try:
@@ -34,3 +43,19 @@ def main(arguments: list[str] | None = None) -> None:
 def _leave() -> NoReturn:
     os.write(2, b"stat7: interrupted\n")
     os._exit(_INTERRUPTED)
+
+
+def _interrupting_again(hook: Callable[[UnraisableHookArgs], object]) -> Callable[[UnraisableHookArgs], object]:
+    """A hook that interrupts once more where Python dropped an interrupt: in a finalizer or a callback of the garbage
+    collector nobody can catch it, and the command would go on as if nobody had pressed Ctrl-C.
+    """
+
+    def heard(dropped: UnraisableHookArgs) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            again = threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+        else:
+            hook(dropped)
+
+    return heard
