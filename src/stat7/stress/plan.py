@@ -54,7 +54,7 @@ class Mode:
 
 
 QUICK: Final = Mode(
-    "quick", (10_000, 100_000), 60.0, 0.6, 40_000, 0.5, 4.0, every_count_from=100_000, breaking_scale=10_000
+    "quick", (10_000, 100_000), 60.0, 0.6, 40_000, 0.5, 3.0, every_count_from=100_000, breaking_scale=10_000
 )
 FULL: Final = Mode("full", (1_000, 10_000, 100_000, 1_000_000, 10_000_000), 600.0, 1.5, 200_000, 1.0, 6.0,
                    paced_seconds=2.0, breaking_scale=100_000, breaking_seconds=22.0, edge_seconds=8.0)  # fmt: skip
