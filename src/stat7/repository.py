@@ -142,13 +142,13 @@ class Repository:
         """The current version of an id. Raises NotFound, Gone (its head was withdrawn) or Corrupt."""
         return self.get(self.head(id))
 
-    def history(self, id: str) -> Iterator[Entity | Notice]:
+    def history(self, id: str, start: Address | None = None) -> Iterator[Entity | Notice]:
         """The versions of an id, newest first; withdrawn ones as their notices.
 
-        Ends at the first version that is not stored here, or is of another id. Raises NotFound at once if the id has no
-        head, and Corrupt on the way.
+        From the current one, or from the version `start`. Ends at the first version that is not stored here, or is of
+        another id. Raises NotFound at once if the id has no head, and Corrupt on the way.
         """
-        return self._history(id, self.head(id))
+        return self._history(id, start or self.head(id))
 
     def neighbours(self, id: str) -> Iterator[Neighbour]:
         """The ids that the current version of `id` names, then those not listed yet whose current version names `id`.

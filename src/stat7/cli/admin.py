@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from stat7.cli.config import open_repository, repository_options
+from stat7.cli.output import note, print_json, print_table
 from stat7.cli.writing import new_file
+
+if TYPE_CHECKING:
+    from stat7.gateway.access import Key
+    from stat7.stores.base import Store
 
 
 @click.group("admin")
 def admin_group() -> None:
-    """Set up servers: once for each deployment."""
+    """Set up servers and keys: once for each deployment."""
 
 
 @admin_group.command()
@@ -57,3 +65,107 @@ def shard(urls: tuple[str, ...], path: Path, force: bool) -> None:
     if secret:
         click.echo(f"{path} may hold a password: only you can read it; keep it out of archives and repositories")
     click.echo(f"next: stat7 init --store shards:{path} --files URL")
+
+
+@admin_group.group("key")
+def key_group() -> None:
+    """Keys with which programs and people use a gateway."""
+
+
+_KEYS = click.option(
+    "--keys", default="", metavar="URL", help="The store that keeps the keys, if not the store itself."
+)
+
+
+@key_group.command("create")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(["read", "write", "admin"]), default=("read",),
+    help="What it may; can be given several times (read).",
+)  # fmt: skip
+@click.option(
+    "--expires", metavar="DAYS", type=click.FloatRange(0, 36_500, min_open=True), help="When it ends (never)."
+)
+@click.option("--json", "as_json", is_flag=True, help="The key and what is kept of it, as JSON.")
+@_KEYS
+@repository_options
+def create_key(
+    name: str, scopes: tuple[str, ...], expires: float | None, as_json: bool, keys: str, store: str | None,
+    files: str | None,
+) -> None:  # fmt: skip
+    """Make a key and print it, this once: only its SHA-256 is kept.
+
+    \b
+    Examples:
+      stat7 admin key create laptop --scope read --scope write
+      KEY=$(stat7 admin key create nightly-copy --scope admin --expires 90)
+    """
+    import time
+
+    from stat7.gateway import access
+
+    now = int(time.time() * 1000)
+    until = None if expires is None else now + int(expires * 86_400_000)
+    with _key_store(keys, store, files, make=True) as kept:
+        text, key = access.create_key(kept, name, sorted(set(scopes)), now_ms=now, expires_ms=until)
+    if as_json:
+        print_json({"key": text, **_shown_key(key)})
+        return
+    note(f"key {key.id} ({key.name}) may {', '.join(sorted(key.scopes))}; this is the only time it is shown:")
+    click.echo(text)
+
+
+@key_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@_KEYS
+@repository_options
+def list_keys(as_json: bool, keys: str, store: str | None, files: str | None) -> None:
+    """List the keys: never their secrets, which nobody has."""
+    from stat7.gateway import access
+
+    with _key_store(keys, store, files) as kept:
+        shown = [_shown_key(key) for key in access.list_keys(kept)]
+    if as_json:
+        print_json(shown)
+        return
+    columns = ("id", "name", "scopes", "created", "expires")
+    rows = (
+        [each["id"], each["name"], ",".join(each["scopes"]), each["created"], each["expires"] or ""] for each in shown
+    )
+    print_table(columns, rows)
+
+
+@key_group.command("revoke")
+@click.argument("id")
+@_KEYS
+@repository_options
+def revoke_key(id: str, keys: str, store: str | None, files: str | None) -> None:
+    """Make a key worthless, on every gateway within a second."""
+    from stat7.gateway import access
+
+    with _key_store(keys, store, files) as kept:
+        access.revoke_key(kept, id)
+    click.echo(f"revoked {id}")
+
+
+@contextmanager
+def _key_store(keys: str, store: str | None, files: str | None, *, make: bool = False) -> Iterator[Store]:
+    from stat7.registry import open_store
+
+    with ExitStack() as opened:
+        if keys:
+            kept = open_store(keys, make=make)
+            opened.callback(kept.close)
+            yield kept
+        else:
+            yield opened.enter_context(open_repository(store, files, make=make)).store
+
+
+def _shown_key(key: Key) -> dict[str, Any]:
+    from stat7.record import format_time
+
+    expires = None if key.expires is None else format_time(key.expires)
+    return {
+        "id": key.id, "name": key.name, "scopes": sorted(key.scopes), "created": format_time(key.created),
+        "expires": expires,
+    }  # fmt: skip

@@ -78,7 +78,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "gc": ("upkeep", "gc", "Delete files that no document names."),
     "stats": ("upkeep", "stats", "Count what is stored."),
     "doctor": ("upkeep", "doctor", "Check that this deployment is durable, indexed and reachable."),
-    "admin": ("admin", "admin_group", "Set up servers: make one store of several."),
+    "serve": ("serving", "serve", "Serve the store over HTTP, with an explorer to look at."),
+    "admin": ("admin", "admin_group", "Set up servers: keys of a gateway, one store of several."),
     "stress": ("stress", "stress", "Measure how far this machine or deployment goes."),
     "completion": ("setup", "completion", "Print the script that teaches your shell to complete stat7."),
 }

@@ -23,6 +23,16 @@ def stats(repo: Repository) -> dict[str, Any]:
     `sampled` is the number of documents behind the figures of `realms` and `horizons`; where it is less than `entities`
     they are estimates: a scan goes by hashes, so what comes first is a random sample.
     """
+    return {
+        **overview(repo),
+        "heads": sum(len(page.items) for page in walk(repo.store.scan_heads, NAMES)),
+        "files": _files(repo),
+        "disk_bytes": {"store": _disk_bytes(repo.store), "files": _disk_bytes(repo.files)},
+    }
+
+
+def overview(repo: Repository) -> dict[str, Any]:
+    """The part of `stats` for which not everything has to be walked through."""
     shards: dict[str, int] = getattr(repo.store, "shard_counts", dict)()
     entities = sum(shards.values()) if shards else repo.store.count()
     realms, horizons = _sample(repo)
@@ -31,9 +41,6 @@ def stats(repo: Repository) -> dict[str, Any]:
     return {
         "entities": entities,
         **({"shards": shards} if shards else {}),
-        "heads": sum(len(page.items) for page in walk(repo.store.scan_heads, NAMES)),
-        "files": _files(repo),
-        "disk_bytes": {"store": _disk_bytes(repo.store), "files": _disk_bytes(repo.files)},
         "realms": {name: round(count * scale) for name, count in realms.most_common()},
         "horizons": {name: round(horizons[name] * scale) for name in HORIZONS if name in horizons},
         "sampled": sampled,

@@ -8,6 +8,7 @@
 | cassandra | the same | a Cassandra of one node; `keyspace()` gives names of keyspaces |
 | cassandra_cluster | | a Cassandra of three nodes that a module's tests may stop and kill; one at a time on a machine |
 | dynamodb | dynamodb_server | a DynamoDB without tables |
+| | gateway | `stat7 serve` on an SQLite store, with keys; tests share what is in it |
 | start_server(server) | | starts a server of the test's own, to be set otherwise or to be killed |
 | fault_proxy(server) | | a FaultProxy before a server |
 
@@ -34,12 +35,14 @@ from stat7.testing.servers import (
     Cassandra,
     DynamoDB,
     FaultProxy,
+    Gateway,
     GcsServer,
     PostgreSQL,
     Redis,
     S3Server,
     Server,
 )
+from stat7.testing.servers.programs import PROGRAMS
 from stat7.testing.servers.turns import taking_turns
 
 AnyServer = TypeVar("AnyServer", bound=Server)
@@ -59,7 +62,8 @@ _TAIL = 40
 @contextmanager
 def started(server: AnyServer) -> Iterator[AnyServer]:
     """The server while it runs, its log watched for the reports of failed tests; skips where its program is missing."""
-    need(server.program.name)
+    if server.program.name in PROGRAMS:
+        need(server.program.name)
     _running[server] = 0
     try:
         yield server.start()
@@ -221,6 +225,15 @@ def dynamodb(dynamodb_server: DynamoDB) -> DynamoDB:
     """A DynamoDB without tables. There is one for all, so a test can have no second."""
     dynamodb_server.start().drop_tables()
     return dynamodb_server
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    """A gateway for the whole run, on an SQLite store that its tests share; `start_server(Gateway(...))` for others."""
+    need_driver("gateway", "granian")
+    with started(Gateway("--rate", "read=100000/s", "--rate", "write=100000/s", "--rate", "find=100000/s",
+                         "--rate", "bulk=100000/s", "--rate", "admin=100000/s")) as server:  # fmt: skip
+        yield server
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from stat7.testing.servers.azure import AzureServer
 from stat7.testing.servers.base import Server, ServerFailed
 from stat7.testing.servers.cassandra import Cassandra, CassandraNode
 from stat7.testing.servers.dynamodb import DynamoDB
+from stat7.testing.servers.gateway import Gateway
 from stat7.testing.servers.gcs import GcsServer
 from stat7.testing.servers.objects import Bucket
 from stat7.testing.servers.postgresql import PostgreSQL
@@ -28,6 +29,7 @@ __all__ = [
     "CassandraNode",
     "DynamoDB",
     "FaultProxy",
+    "Gateway",
     "GcsServer",
     "PostgreSQL",
     "Program",

@@ -1,0 +1,374 @@
+"""The gateway as an ASGI application: what happens to every request, in order.
+
+    route        404, 405
+    host         421, where strangers may read on loopback: a page elsewhere must not read by a name of its own
+    caller       401 for a key that isn't valid
+    scope        401 or 403
+    rate         429
+    capacity     503
+    handler      the answer, or an error as problem details
+
+Then it's counted and, if it changed something or was refused, noted in the audit log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from stat7.address import Address
+from stat7.errors import Corrupt, Stat7Error
+from stat7.gateway import entities
+from stat7.gateway.access import OPEN, READ, REFRESH_SECONDS, Access, Caller
+from stat7.gateway.audit import Audit
+from stat7.gateway.exchange import Disconnected, Exchange, Header, Receive, Scope, Send
+from stat7.gateway.gather import Gather, Pool
+from stat7.gateway.monitor import Monitor, Watched
+from stat7.gateway.openapi import describe
+from stat7.gateway.problems import (
+    MEDIA_TYPE,
+    Problem,
+    forbidden,
+    limited,
+    overloaded,
+    problem_of,
+    unauthorized,
+)  # fmt: skip
+from stat7.gateway.rates import LocalRates, SharedRates
+from stat7.gateway.routes import ROUTES, Route, Table
+from stat7.gateway.settings import Rate, Settings
+from stat7.putting import PutResult
+from stat7.record import Notice
+from stat7.repository import Repository
+
+_log = logging.getLogger("stat7.gateway")
+
+_NOBODY: Final = "0" * 64
+_STATS_SECONDS: Final = 30.0
+_JOB_SECONDS: Final = 24 * 3600.0
+_SMALL_BODY: Final = 64 * 1024
+_DRAIN_SECONDS: Final = 2.0
+
+HEADERS: Final[Sequence[Header]] = ((b"x-content-type-options", b"nosniff"), (b"vary", b"authorization, x-api-key"))
+
+
+class Gateway:
+    """One repository over HTTP. `rates` are shared with others, or of this process; `pings` tell whether what is not
+    needed but used (a cache, say) answers: they raise OSError or Stat7Error.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        access: Access,
+        settings: Settings,
+        monitor: Monitor,
+        audit: Audit,
+        *,
+        folder: Path | None = None,
+        routes: tuple[Route, ...] = ROUTES,
+    ) -> None:
+        limits = settings.limits
+        self.repository = repository
+        self.access = access
+        self.settings = settings
+        self.monitor = monitor
+        self.audit = audit
+        self.pool = Pool(limits.calls, limits.query)
+        self.uploads = Pool(limits.transfers, _JOB_SECONDS, "uploads")
+        self.jobs = Pool(2, _JOB_SECONDS, "jobs")
+        self.rates: LocalRates | SharedRates = LocalRates()
+        self.pings: dict[str, Callable[[], object]] = {}
+        self.draining = False
+        self.scrub_interval = 0.0
+        self.scrub_completed = 0.0
+        store = repository.store
+        self.documents: Gather[Address, bytes | Notice | Corrupt] = Gather(
+            self.pool, partial(entities.read_documents, store)
+        )
+        self.there: Gather[Address, bool] = Gather(self.pool, lambda asked: dict.fromkeys(store.has(asked), True))
+        public = b"public" if READ in access.strangers else b"private"
+        self.caching: Header = (b"cache-control", b"%b, max-age=%d" % (public, settings.cache_max_age))
+        self._table = Table(routes)
+        self._routes = routes
+        self._ids = count(1)
+        self._id_prefix = os.urandom(6).hex()
+        self._requests = 0
+        self._transfers = 0
+        self._up: dict[str, float] = {}
+        self._stats: tuple[float, dict[str, Any]] | None = None
+        self._stats_lock = asyncio.Lock()
+        self._refresher: asyncio.Task[None] | None = None
+        self._strangers_rates = {
+            kind: Rate(rate.per_second * settings.strangers_share, max(1.0, rate.burst * settings.strangers_share))
+            for kind, rate in settings.rates.items()
+        }
+        monitor.watch(Watched(repository, folder, self._gauges))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request, or the start and end of the server, as ASGI has it."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    # One request
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, self._request_id(scope), self.settings.limits)
+        self._requests += 1
+        try:
+            await self._handle(exchange)
+        except (Problem, Stat7Error) as error:
+            await self._refuse(exchange, error)
+        except Disconnected:
+            exchange.status = exchange.status or 499
+        except Exception as error:
+            # Nothing of it is told to whoever asked: it may hold what they must not see.
+            _log.exception("request %s: %s", exchange.id, type(error).__name__)
+            detail = f"it is in the gateway's log, as request {exchange.id}"
+            await self._refuse(exchange, Problem(500, "internal", "The gateway failed", detail))
+        finally:
+            self._requests -= 1
+            self._finish(exchange)
+
+    async def _handle(self, exchange: Exchange) -> None:
+        exchange.caller = Caller(_peer(exchange.scope), "", frozenset())
+        exchange.extra = [(b"x-request-id", exchange.id.encode("ascii")), *HEADERS]
+        methods, exchange.params = self._table.find(exchange.path)
+        route = exchange.route = methods.get(exchange.method)
+        if route is None:
+            raise _no_route(exchange, methods)
+        if self.settings.hosts is not None:
+            self._check_host(exchange)
+        caller = exchange.caller = self.access.identify(exchange.headers, self._address(exchange))
+        if route.scope != OPEN and route.scope not in caller.scopes:
+            raise _not_allowed(caller, route)
+        if route.rate:
+            await self._limit(exchange, caller, route.rate)
+        if self._requests > self.settings.limits.requests and route.scope != OPEN:
+            raise overloaded(f"{self._requests} requests are under way")
+        await route.handler(self, exchange)
+
+    async def _refuse(self, exchange: Exchange, error: Problem | Stat7Error) -> None:
+        """Answer with a problem, unless the answer has begun: then only breaking off tells that it isn't whole."""
+        problem = error if isinstance(error, Problem) else problem_of(error)
+        if isinstance(error, Corrupt):
+            self.monitor.corrupt()
+            _log.error("request %s: %s", exchange.id, error)
+        elif problem.status in (408, 413, 429, 503, 504):
+            self.monitor.refused(problem.kind)
+        if exchange.status:
+            _log.error("request %s broke off: %s", exchange.id, problem.detail)
+            raise error
+        headers = [(name.lower().encode("ascii"), text.encode("latin-1")) for name, text in problem.headers.items()]
+        if problem.status in (408, 413) and b"connection" not in dict(headers):
+            headers.append((b"connection", b"close"))
+        with suppress(Disconnected):
+            await exchange.answer(problem.status, problem.body(exchange.id), MEDIA_TYPE, headers)
+
+    def _finish(self, exchange: Exchange) -> None:
+        seconds = time.perf_counter() - exchange.begun
+        route = exchange.route
+        self.monitor.took("none" if route is None else route.path, exchange.method, exchange.status, seconds)
+        if exchange.received:
+            self.monitor.received(exchange.received)
+        self.audit.note(exchange, "" if route is None else route.scope, seconds)
+
+    def _request_id(self, scope: Scope) -> str:
+        return f"{self._id_prefix}{next(self._ids):06x}"
+
+    def _check_host(self, exchange: Exchange) -> None:
+        """Against rebinding: a name of somebody else's that was made to lead here."""
+        host = exchange.header(b"host") or str(exchange.scope.get("server", ("",))[0])
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+        assert self.settings.hosts is not None
+        if name.strip("[]").lower() not in self.settings.hosts:
+            detail = (
+                f"this gateway doesn't go by the name {ascii(name)[:80]}; it is called {_listed(self.settings.hosts)}"
+            )
+            raise Problem(421, "wrong-host", "The name is not one of this gateway's", detail)
+
+    def _address(self, exchange: Exchange) -> str:
+        """The client's address; what a proxy says of it is believed only of a trusted one."""
+        peer = _peer(exchange.scope)
+        if not self.settings.trusted:
+            return peer
+        hops = [hop.strip() for hop in exchange.header(b"x-forwarded-for").split(",")]
+        while hops and _is_within(peer, self.settings.trusted):
+            hop = hops.pop()
+            if not _is_address(hop):
+                break
+            peer = hop
+        return peer
+
+    async def _limit(self, exchange: Exchange, caller: Caller, kind: str) -> None:
+        rate = (self.settings.rates if caller.key is not None else self._strangers_rates)[kind]
+        if isinstance(self.rates, LocalRates):
+            wait = self.rates.take(caller.id, kind, rate)
+        elif self.rates.take_leased(caller.id, kind):
+            return
+        else:
+            wait = await self.rates.take(caller.id, kind, rate)
+        if wait > 0:
+            problem = limited(wait, f"{rate.per_second:g} requests a second of the kind {kind}")
+            problem.headers["RateLimit-Policy"] = f'"{kind}";q={max(1, round(rate.burst))};w=1'
+            problem.headers["RateLimit"] = f'"{kind}";r=0;t={problem.headers["Retry-After"]}'
+            raise problem
+
+    # What handlers ask of it
+
+    @contextmanager
+    def transfer(self) -> Iterator[None]:
+        """A place among the uploads and streams; 503 if there is none."""
+        if self._transfers >= self.settings.limits.transfers:
+            raise overloaded(f"{self._transfers} uploads and downloads are under way")
+        self._transfers += 1
+        try:
+            yield
+        finally:
+            self._transfers -= 1
+
+    def put_documents(self, documents: Sequence[bytes]) -> list[PutResult]:
+        """See entities.put_documents."""
+        return entities.put_documents(self.repository.store, documents)
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the interface."""
+        return describe(self._routes)
+
+    async def stats(self, count_them: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The counts, not older than half a minute; whoever asks meanwhile waits for the same."""
+        async with self._stats_lock:
+            if self._stats is None or time.monotonic() - self._stats[0] > _STATS_SECONDS:
+                self._stats = time.monotonic(), await self.pool.call(count_them)
+            return self._stats[1]
+
+    # The whole
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._refresher = asyncio.create_task(self._refresh_keys())
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._shut_down()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _refresh_keys(self) -> None:
+        """Read the keys again and again; while that fails those that are known count, for a few seconds."""
+        while True:
+            with suppress(Stat7Error, Problem, OSError):
+                await self.pool.call(self.access.ring.refresh)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        """Say that it isn't ready any more, and wait until no request is under way, so long at most."""
+        self.draining = True
+        until = time.monotonic() + seconds
+        while self._requests and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+    async def look(self) -> dict[str, dict[str, Any]]:
+        """Ask every part whether it answers: by its name `ok`, `seconds`, and the name of the problem."""
+        store, files = self.repository.store, self.repository.files
+        asks: dict[str, Callable[[], object]] = {
+            "store": lambda: store.has((_NOBODY,)),
+            "files": lambda: files.stat((_NOBODY,)),
+            **self.pings,
+        }
+        found = {name: await self._ask(ask) for name, ask in asks.items()}
+        self._up.update({name: float(part["ok"]) for name, part in found.items()})
+        return found
+
+    async def _ask(self, ask: Callable[[], object]) -> dict[str, Any]:
+        begun = time.perf_counter()
+        problem: Exception | None = None
+        try:
+            await self.pool.call(ask)
+        except (Stat7Error, OSError, Problem) as error:
+            problem = error
+        told = {} if problem is None else {"problem": type(problem).__name__}
+        return {"ok": problem is None, "seconds": round(time.perf_counter() - begun, 6), **told}
+
+    async def _shut_down(self) -> None:
+        await self.drain(_DRAIN_SECONDS)
+        if self._refresher is not None:
+            self._refresher.cancel()
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    def close(self) -> None:
+        """Wait for the calls that run, and close what is open."""
+        for pool in (self.pool, self.uploads, self.jobs):
+            pool.close()
+        self.repository.close()
+        self.audit.close()
+
+    def _gauges(self) -> dict[str, float]:
+        monitor, pool = self.monitor, self.pool
+        monitor.in_flight.set(self._requests)
+        monitor.transfers.set(self._transfers)
+        found = {
+            "stat7_pool_busy": float(pool.busy),
+            "stat7_pool_threads": float(pool.threads),
+            "stat7_pool_limit": float(pool.most),
+            "stat7_keys": float(len(self.access.ring)),
+            "stat7_keys_age_seconds": min(self.access.ring.age, 1e9),
+            "stat7_rate_limits_local": float(isinstance(self.rates, SharedRates) and self.rates.local),
+            "stat7_scrub_completed_timestamp_seconds": self.scrub_completed,
+            "stat7_scrub_interval_seconds": self.scrub_interval,
+        }
+        for name in ("store", "cache"):
+            if name in self._up:
+                found[f"stat7_{name}_up"] = self._up[name]
+        return found
+
+
+def _no_route(exchange: Exchange, methods: dict[str, Route]) -> Problem:
+    if not methods:
+        detail = f"{ascii(exchange.path)[:80]}; /docs lists what there is"
+        return Problem(404, "no-route", "There is no such path", detail)
+    allowed = ", ".join(sorted({*methods}))
+    detail = f"{exchange.method[:20]} is not served here; there are {allowed}"
+    return Problem(405, "no-method", "Not with this method", detail, headers={"Allow": allowed})
+
+
+def _not_allowed(caller: Caller, route: Route) -> Problem:
+    what = f"{route.method} {route.path} needs the scope {route.scope}"
+    if caller.key is None:
+        return unauthorized(f"{what}: send a key, as Authorization: Bearer KEY")
+    return forbidden(f"{what}, which the key {caller.key.id} doesn't have")
+
+
+def _listed(hosts: frozenset[str]) -> str:
+    return ", ".join(sorted(hosts))
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_within(address: str, networks: Sequence[Any]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)

@@ -1,0 +1,284 @@
+"""Documents over HTTP: one by one, under their addresses, and many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from stat7.address import Address, is_address
+from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound, Stat7Error
+from stat7.gateway import lines
+from stat7.gateway.exchange import JSON, NDJSON, Disconnected, Exchange, Header
+from stat7.gateway.problems import Problem, bad_request, problem_of, too_large
+from stat7.putting import PutResult, Status
+from stat7.record import Notice, Record, normalise_json
+from stat7.stored import get_each
+from stat7.stores.base import Outcome, Store
+
+if TYPE_CHECKING:
+    from stat7.gateway.app import Gateway
+
+NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_STATUS: Final = {Status.NEW: 201, Status.EXISTED: 200}
+_OUTCOMES: Final = {Outcome.NEW: Status.NEW, Outcome.EXISTED: Status.EXISTED, Outcome.WITHDRAWN: Status.WITHDRAWN}
+
+
+def read_documents(store: Store, addresses: Sequence[Address]) -> dict[Address, bytes | Notice | Corrupt]:
+    """What is held under each address, the bytes hashed again; damage to one hides none of the others."""
+    return verified_each(get_each(store, addresses))
+
+
+def verified_each(held: Mapping[Address, bytes | Notice]) -> dict[Address, bytes | Notice | Corrupt]:
+    """What a store gave, with an error in place of bytes that don't hash to their address."""
+    found: dict[Address, bytes | Notice | Corrupt] = {}
+    sha256 = hashlib.sha256
+    for address, document in held.items():
+        if isinstance(document, bytes):
+            digest = sha256(document).hexdigest()
+            found[address] = document if digest == address else Corrupt(address, f"they hash to {digest}")
+        else:
+            found[address] = document
+    return found
+
+
+def checked_address(text: str, field: str = "address") -> Address:
+    """An address as it is asked for. Raises InvalidQuery."""
+    if not is_address(text):
+        raise InvalidQuery(field, f"{ascii(text)[:80]} is not 64 lowercase hex digits")
+    return text
+
+
+async def get_entity(gateway: Gateway, exchange: Exchange) -> None:
+    """GET, HEAD /entities/{address}."""
+    address = exchange.subject = checked_address(exchange.params[0])
+    tag = b'"%b"' % address.encode("ascii")
+    asked = exchange.headers.get(b"if-none-match")
+    if asked is not None and matches_tag(asked, tag) and await gateway.there.get(address):
+        await exchange.answer(304, b"", JSON, ((b"etag", tag), gateway.caching))
+        return
+    held = await gateway.documents.get(address)
+    if not isinstance(held, bytes):
+        raise NotFound(address) if held is None else Gone(held) if isinstance(held, Notice) else held
+    gateway.monitor.served(len(held))
+    await exchange.answer(200, held, JSON, ((b"etag", tag), gateway.caching))
+
+
+def matches_tag(asked: bytes, tag: bytes) -> bool:
+    """Whether If-None-Match names this tag."""
+    return asked == tag or asked.strip() == b"*" or tag in (each.strip() for each in asked.split(b","))
+
+
+async def put_entity(gateway: Gateway, exchange: Exchange) -> None:
+    """PUT /entities/{address}."""
+    address = exchange.subject = checked_address(exchange.params[0])
+    body = await exchange.body()
+    result = await gateway.pool.call(gateway.repository.put_exact, address, body)
+    await _answer_put(exchange, result)
+
+
+async def post_entities(gateway: Gateway, exchange: Exchange) -> None:
+    """POST /entities: one document, or NDJSON of many."""
+    if exchange.media_type in NDJSON_TYPES:
+        given = exchange.only("heads").get("heads", "move")
+        if given not in ("move", "keep"):
+            raise bad_request("is not one of move, keep", "heads")
+        await _post_many(gateway, exchange, keep=given == "keep")
+    elif exchange.media_type in ("application/json", ""):
+        exchange.only()
+        (result,) = await gateway.pool.call(gateway.repository.put_many, [await exchange.body()])
+        await _answer_put(exchange, result)
+    else:
+        detail = f"{exchange.media_type[:60]}: send application/json for one document, application/x-ndjson for many"
+        raise Problem(415, "unsupported-type", "The type of the body isn't understood", detail)
+
+
+async def _answer_put(exchange: Exchange, result: PutResult) -> None:
+    if result.error is not None:
+        raise result.error
+    assert result.address is not None
+    exchange.subject = result.address
+    location = (b"location", b"/entities/" + result.address.encode("ascii"))
+    known = {"address": result.address, "status": result.status.value}
+    await exchange.answer_json(known, _STATUS[result.status], [location])
+
+
+async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> None:
+    """Results go out while documents come in, and neither waits for the other: a client that reads nothing until it
+    has sent everything must not hold up both. The results that wait are bounded by the lines that a request may have.
+    """
+    limits = exchange.limits
+    results: asyncio.Queue[bytes | None] = asyncio.Queue()
+    put = gateway.put_documents if keep else gateway.repository.put_many
+    writer: asyncio.Task[None] | None = None
+    stored = 0
+    try:
+        async for batch in lines.batches(exchange.inflated(), limits.line, limits.lines):
+            done = await gateway.pool.call(put, [text for _, text in batch])
+            if writer is None:
+                writer = asyncio.create_task(_write(exchange, results))
+            stored += sum(each.error is None for each in done)
+            results.put_nowait(
+                b"".join([lines.result_line(number, each) for (number, _), each in zip(batch, done, strict=True)])
+            )
+    except (Problem, Stat7Error) as error:
+        if writer is None:
+            raise
+        problem = error if isinstance(error, Problem) else problem_of(error)
+        results.put_nowait(lines.broken_line(problem))
+    finally:
+        exchange.subject = f"{stored} documents"
+        if writer is not None:
+            results.put_nowait(None)
+            with suppress(Disconnected):
+                await writer
+    if writer is None:
+        await exchange.answer(200, b"", NDJSON)
+
+
+async def _write(exchange: Exchange, results: asyncio.Queue[bytes | None]) -> None:
+    await exchange.begin(200, NDJSON, [(b"cache-control", b"no-store")])
+    while (piece := await results.get()) is not None:
+        await exchange.write(piece)
+    await exchange.end()
+
+
+def put_documents(store: Store, documents: Sequence[bytes]) -> list[PutResult]:
+    """Store documents and leave all heads where they are; files are not looked at. For copies."""
+    records: list[Record] = []
+    results: list[PutResult | None] = []
+    for document in documents:
+        try:
+            records.append(normalise_json(document))
+            results.append(None)
+        except InvalidEntity as error:
+            results.append(PutResult(Status.REFUSED, None, error))
+    outcomes, _ = store.put(records) if records else ([], [])
+    put = iter(zip(records, outcomes, strict=True))
+    return [each or _outcome(*next(put)) for each in results]
+
+
+def _outcome(record: Record, outcome: Outcome) -> PutResult:
+    return PutResult(_OUTCOMES[outcome], record.address)
+
+
+async def names_in(gateway: Gateway, exchange: Exchange, field: str, most: int = 0) -> list[str]:
+    """The texts of one JSON list in the body, plain or as the member `field` of an object."""
+    given = await exchange.json(exchange.limits.line * 4)
+    if isinstance(given, dict):
+        given = given.get(field) if given.keys() == {field} else None
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise bad_request(f'expected a JSON list of texts, or {{"{field}": [...]}}', "body")
+    most = most or exchange.limits.batch
+    if len(given) > most:
+        raise too_large(f"{field} in one request", str(most))
+    exchange.subject = f"{len(given)} {field}"
+    return given
+
+
+async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
+    """POST /entities/batch-get."""
+    addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
+    await stream(exchange, _read_many(gateway, list(dict.fromkeys(addresses))))
+
+
+async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
+    def read(part: Sequence[Address]) -> bytes:
+        held = read_documents(gateway.repository.store, part)
+        return lines.held_lines((address, held[address]) for address in part if address in held)
+
+    for start in range(0, len(addresses), 1000):
+        yield await gateway.pool.call(read, addresses[start : start + 1000])
+
+
+async def stream(exchange: Exchange, pieces: AsyncIterator[bytes], headers: Sequence[Header] = ()) -> None:
+    """An NDJSON answer in pieces. What goes wrong before the first is a problem, afterwards the last line."""
+    begun = False
+    try:
+        async for piece in pieces:
+            if not begun:
+                await exchange.begin(200, NDJSON, [(b"cache-control", b"no-store"), *headers])
+                begun = True
+            await exchange.write(piece)
+    except (Problem, Stat7Error) as error:
+        if not begun:
+            raise
+        await exchange.write(lines.broken_line(error if isinstance(error, Problem) else problem_of(error)))
+    if begun:
+        await exchange.end()
+    else:
+        await exchange.answer(200, b"", NDJSON, [(b"cache-control", b"no-store"), *headers])
+
+
+async def batch_has(gateway: Gateway, exchange: Exchange) -> None:
+    """POST /entities/batch-has."""
+    addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
+    there = await gateway.pool.call(gateway.repository.store.has, addresses)
+    await exchange.answer_json([each for each in dict.fromkeys(addresses) if each in there])
+
+
+async def withdraw(gateway: Gateway, exchange: Exchange) -> None:
+    """POST /withdrawals: of documents by `addresses`, of files by `files`; or with `notices` made elsewhere."""
+    given = await exchange.json(exchange.limits.line * 4)
+    known = {"addresses", "files", "case", "reason", "notices", "file_notices"}
+    if not isinstance(given, dict) or not given.keys() <= known:
+        raise bad_request(f"expected an object with some of {', '.join(sorted(known))}", "body")
+    made = [_notices(given, name, exchange.limits.batch) for name in ("notices", "file_notices")]
+    named = [_names(given, name, exchange.limits.batch) for name in ("addresses", "files")]
+    if not any([*made, *named]):
+        raise bad_request("names nothing to withdraw: give addresses or files, and case and reason", "body")
+    if any(named) and not all(isinstance(given.get(name), str) for name in ("case", "reason")):
+        raise InvalidEntity("case" if not isinstance(given.get("case"), str) else "reason", "missing: one line of text")
+    exchange.subject = ",".join([*(each.address for part in made for each in part), *named[0], *named[1]][:100])
+    answer = await gateway.pool.call(_withdraw, gateway, made, named, given.get("case"), given.get("reason"))
+    await exchange.answer_json({name: [notice._asdict() for notice in notices] for name, notices in answer.items()})
+
+
+def _withdraw(
+    gateway: Gateway, made: list[list[Notice]], named: list[list[str]], case: Any, reason: Any
+) -> dict[str, list[Notice]]:
+    repository = gateway.repository
+    kept: dict[str, list[Notice]] = {"notices": [], "file_notices": []}
+    if named[0]:
+        kept["notices"] = repository.withdraw(named[0], case=case, reason=reason)
+    if named[1]:
+        kept["file_notices"] = repository.withdraw_files(named[1], case=case, reason=reason)
+    if made[0]:
+        repository.store.withdraw(made[0])
+        held = repository.store.get([notice.address for notice in made[0]])
+        kept["notices"] += [notice for each in made[0] if isinstance(notice := held.get(each.address), Notice)]
+    if made[1]:
+        repository.files.withdraw(made[1])
+        stat = repository.files.stat([notice.address for notice in made[1]])
+        kept["file_notices"] += [gone for each in made[1] if isinstance(gone := stat.get(each.address), Notice)]
+    gateway.monitor.withdrawn(sum(map(len, kept.values())))
+    return kept
+
+
+def _names(given: dict[str, Any], field: str, most: int) -> list[str]:
+    names = given.get(field, [])
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise bad_request("expected a list of SHA-256 digests", field)
+    if len(names) > most:
+        raise too_large(f"{field} in one request", str(most))
+    return [checked_address(each, field) for each in names]
+
+
+def _notices(given: dict[str, Any], field: str, most: int) -> list[Notice]:
+    listed = given.get(field, [])
+    if not isinstance(listed, list) or len(listed) > most:
+        raise bad_request(f"expected a list of at most {most} notices", field)
+    return [read_notice(each, field) for each in listed]
+
+
+def read_notice(given: Any, field: str) -> Notice:
+    """A notice as the gateway writes it. Raises a 400."""
+    members = given if isinstance(given, dict) else {}
+    needed = [members.get(name) for name in ("address", "case", "reason", "withdrawn_at")]
+    rest = [members.get(name) for name in ("id", "previous")]
+    texts = all(isinstance(each, str) for each in needed) and all(isinstance(each, str | None) for each in rest)
+    if not texts or not members.keys() <= set(Notice._fields) or not is_address(members["address"]):
+        raise bad_request(f"a notice is an object of the texts {', '.join(Notice._fields)}", field)
+    return Notice(**members)

@@ -1,0 +1,126 @@
+"""Calls of the store from the event loop: in a bounded pool of threads, and single reads gathered into batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+from typing import Final, Generic, ParamSpec, TypeVar
+
+from stat7.gateway.problems import Problem, overloaded
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+WAITING: Final = 8
+"""Calls that may wait for a thread, for each thread there is; more are refused."""
+
+
+class Pool:
+    """Threads that call the store. Nothing waits in an unbounded queue: beyond the bound a call is refused (503)."""
+
+    def __init__(self, threads: int, seconds: float, name: str = "store") -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{name}")
+        self._seconds = seconds
+        self._name = name
+        self.most = threads * (1 + WAITING)
+        self.threads = threads
+        self.busy = 0
+        """Calls that run or wait now."""
+
+    async def call(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """`work(...)` in a thread. Raises what it raises; 503 at the bound, 504 if it takes too long (its thread stays
+        taken until it ends).
+        """
+        if self.busy >= self.most:
+            raise overloaded(f"{self.busy} calls of the {self._name} are under way")
+        loop = asyncio.get_running_loop()
+        self.busy += 1
+        future = loop.run_in_executor(self._executor, partial(work, *args, **kwargs))
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._seconds)
+        except TimeoutError:
+            if future.done():
+                raise
+            detail = f"the store took longer than {self._seconds:g} s; ask for less at once"
+            raise Problem(504, "too-long", "The store took too long", detail) from None
+
+    def close(self) -> None:
+        """Wait for what runs; nothing else is begun."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _done(self, future: asyncio.Future[Result]) -> None:
+        self.busy -= 1
+        if not future.cancelled():
+            future.exception()  # looked at, whoever waited
+
+
+class Gather(Generic[Key, Value]):
+    """Single questions that come at about the same time, asked as one.
+
+    What is asked while a call runs waits for the next, so batches are as large as the load is high, and a lone request
+    waits for nobody. `ask` gets keys, each once, and returns what is known of them.
+    """
+
+    def __init__(
+        self, pool: Pool, ask: Callable[[Sequence[Key]], Mapping[Key, Value]], most: int = 256, lanes: int = 2
+    ) -> None:
+        self._pool = pool
+        self._ask = ask
+        self._most = most
+        self._lanes = lanes
+        self._running = 0
+        self._begun = False
+        self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, key: Key) -> asyncio.Future[Value | None]:
+        """What is known of a key, None if nothing is; the future raises what the call raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Value | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(future)
+        if not self._begun and self._running < self._lanes:
+            self._begun = True
+            loop.call_soon(self._begin)
+        return future
+
+    def _begin(self) -> None:
+        self._begun = False
+        if not self._waiting or self._running >= self._lanes:
+            return
+        if len(self._waiting) <= self._most:
+            taken, self._waiting = self._waiting, {}
+        else:
+            keys = list(self._waiting)[: self._most]
+            taken = {key: self._waiting.pop(key) for key in keys}
+        self._running += 1
+        task = asyncio.get_running_loop().create_task(self._run(taken))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, taken: dict[Key, list[asyncio.Future[Value | None]]]) -> None:
+        try:
+            found = await self._pool.call(self._ask, list(taken))
+        except BaseException as error:
+            for future in chain.from_iterable(taken.values()):
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # whoever asked may be gone
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, futures in taken.items():
+                value = found.get(key)
+                for future in futures:
+                    if not future.done():
+                        future.set_result(value)
+        finally:
+            self._running -= 1
+            self._begin()

@@ -1,0 +1,120 @@
+"""How often one may ask: token buckets, in this process or shared by several gateways through Redis.
+
+A bucket holds up to `burst` requests and gains `per_second` of them. Shared, a gateway takes several at once from the
+common bucket and hands them out itself, so that not every request costs a round trip; what it doesn't use within a
+second is lost, never the other way round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Protocol
+
+from stat7.gateway.settings import Rate
+
+MOST_BUCKETS: Final = 50_000
+"""Buckets kept at once; the ones that were not asked for longest are forgotten, full ones in effect."""
+
+_SHARE: Final = 0.02
+_LEASE_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+    def take(self, rate: Rate, count: float, now: float) -> float:
+        """Take so many; 0.0 if they were there, else the seconds until they are (and nothing is taken)."""
+        self.tokens = min(rate.burst, self.tokens + (now - self.at) * rate.per_second)
+        self.at = now
+        if self.tokens >= count:
+            self.tokens -= count
+            return 0.0
+        return (count - self.tokens) / rate.per_second if rate.per_second > 0 else inf
+
+
+class LocalRates:
+    """Token buckets of this process alone."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._now = now
+
+    def take(self, who: str, kind: str, rate: Rate) -> float:
+        """Seconds until the next request of this kind is taken; 0.0: this one is."""
+        now, name = self._now(), (who, kind)
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = _Bucket(rate.burst, now)
+            if len(self._buckets) > MOST_BUCKETS:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(name)
+        return bucket.take(rate, 1.0, now)
+
+
+class Shared(Protocol):
+    """A common place of buckets."""
+
+    async def take(self, who: str, kind: str, rate: Rate, count: int) -> tuple[int, float]:
+        """Take up to `count`: how many there were, and if none the seconds until one is. OSError if it's down."""
+        ...
+
+
+@dataclass(slots=True)
+class _Lease:
+    left: int = 0
+    until: float = 0.0
+    refused_until: float = 0.0
+
+
+class SharedRates:
+    """Token buckets shared with other gateways; while those can't be reached, buckets of this process.
+
+    `local` tells whether that is so now; `on_loss` hears when it begins.
+    """
+
+    def __init__(self, shared: Shared, now: Callable[[], float] = time.monotonic) -> None:
+        self._shared = shared
+        self._own = LocalRates(now)
+        self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
+        self._now = now
+        self._retry_at = -inf
+        self.local = False
+
+    def take_leased(self, who: str, kind: str) -> bool:
+        """Whether a request could be taken from what is leased already."""
+        lease = self._leases.get((who, kind))
+        if lease is not None and lease.left > 0 and self._now() < lease.until:
+            lease.left -= 1
+            return True
+        return False
+
+    async def take(self, who: str, kind: str, rate: Rate) -> float:
+        """Seconds until the next request of this kind is taken; 0.0: this one is."""
+        now = self._now()
+        if now < self._retry_at:
+            return self._own.take(who, kind, rate)
+        lease = self._leases.setdefault((who, kind), _Lease())
+        if now < lease.refused_until:
+            return lease.refused_until - now
+        if len(self._leases) > MOST_BUCKETS:
+            self._leases.popitem(last=False)
+        try:
+            got, wait = await self._shared.take(who, kind, rate, max(1, int(rate.per_second * _SHARE)))
+        except OSError:
+            self.local, self._retry_at = True, now + _LEASE_SECONDS
+            return self._own.take(who, kind, rate)
+        self.local = False
+        if not got:
+            lease.refused_until = now + min(wait, 0.1)
+            return wait
+        # Another request of the same caller may have leased meanwhile.
+        lease.left = (lease.left if self._now() < lease.until else 0) + got - 1
+        lease.until = self._now() + _LEASE_SECONDS
+        return 0.0

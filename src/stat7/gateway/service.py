@@ -1,0 +1,92 @@
+"""The gateway about itself: is it well, what is in it, how it is called, and the pages that people look at."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files as resources
+from typing import TYPE_CHECKING, Final
+
+from stat7 import __version__
+from stat7.errors import NotFound
+from stat7.gateway.exchange import Exchange, Header
+from stat7.operations.stats import overview
+
+if TYPE_CHECKING:
+    from stat7.gateway.app import Gateway
+
+_KINDS: Final = {
+    "html": b"text/html; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "svg": b"image/svg+xml",
+}
+
+POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE: Final[list[Header]] = [
+    (b"content-security-policy", POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+]
+
+
+async def healthz(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /healthz: the process lives."""
+    await exchange.answer_json({"status": "ok", "version": __version__})
+
+
+async def readyz(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /readyz: whether each part answers, and how soon; 503 unless all that is needed does."""
+    found = await gateway.look()
+    ready = not gateway.draining and all(found[name]["ok"] for name in ("store", "files"))
+    status = "draining" if gateway.draining else "ready" if ready else "not ready"
+    await exchange.answer_json({"status": status, "parts": found}, 200 if ready else 503)
+
+
+async def stats(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /stats: counted anew when they are older than half a minute."""
+    exchange.only()
+    await exchange.answer_json(await gateway.stats(lambda: overview(gateway.repository)))
+
+
+async def whoami(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /whoami: what the caller may do."""
+    exchange.only()
+    caller = exchange.caller
+    await exchange.answer_json({"name": caller.name, "scopes": sorted(caller.scopes)})
+
+
+async def openapi(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /openapi.json."""
+    await exchange.answer_json(gateway.openapi())
+
+
+async def explorer(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /: the explorer."""
+    await _page(exchange, "index.html")
+
+
+async def docs(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /docs: the description of the interface, to be read."""
+    await _page(exchange, "docs.html")
+
+
+async def explorer_file(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /explorer/{file}: what the pages are made of."""
+    await _page(exchange, exchange.params[0])
+
+
+async def _page(exchange: Exchange, name: str) -> None:
+    body = _pages().get(name)
+    if body is None:
+        raise NotFound(f"/explorer/{name[:80]}")
+    await exchange.answer(200, body, _KINDS[name.rpartition(".")[2]], _PAGE)
+
+
+@cache
+def _pages() -> dict[str, bytes]:
+    """All there is, by name: nothing else can be asked for."""
+    folder = resources("stat7.gateway") / "explorer"
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.rpartition(".")[2] in _KINDS}
