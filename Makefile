@@ -16,7 +16,7 @@ endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 DEMO_DATA := build/demo-data
-EXTRAS := $(foreach extra,stress testing postgres redis s3 azure gcs cassandra dynamodb,--extra $(extra))
+EXTRAS := $(foreach extra,stress testing postgres redis s3 azure gcs cassandra dynamodb gateway client,--extra $(extra))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 # Commands that the tests and benchmarks start by the hundred need their bytecode kept.
