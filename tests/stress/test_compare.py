@@ -367,13 +367,13 @@ def test_a_run_far_off_its_fellows_makes_no_difference(runs: int) -> None:
     assert 3.5 / runs < noise.bound(0.9998) * noise.error(runs, runs)
 
 
-def test_medians_of_one_run_or_two_are_trusted_on_a_quiet_machine_alone() -> None:
+def test_medians_of_one_run_or_two_are_trusted_no_more_than_means() -> None:
     few, fellows = [Sample([1.0] * runs, [0.02] * runs) for runs in (1, 2)], Sample([1.0] * 4, [0.02] * 4)
-    calm, restless = Unrest(0.1, 9.0), Unrest(0.2, 9.0)
-    for side in few:
-        assert noise_of("p50", side, fellows, calm).spread < 0.1 * ASSUMED["mean"].restless
-        assert noise_of("p50", side, fellows, restless).spread > 0.14 * ASSUMED["mean"].restless
-    assert noise_of("p50", fellows, fellows, restless).spread < 0.1 * ASSUMED["mean"].restless
+    for unrest in (Unrest(0.1, 9.0), Unrest(0.2, 9.0)):
+        least = 0.7 * ASSUMED["mean"].restless * unrest.spread
+        for side in few:
+            assert noise_of("p50", side, side, unrest).spread > least
+        assert noise_of("p50", fellows, fellows, unrest).spread < least
 
 
 def test_a_run_is_never_better_known_than_its_own_interval_says() -> None:
@@ -414,7 +414,7 @@ def test_a_comparison_is_json_and_a_table_with_a_row_for_each_figure() -> None:
     text = " ".join(words.basis(found))
     assert "1% chance of accusing any of 5 figures" in text
     assert "the machine's own speed in B was 1.00" in text
-    assert "assumed between runs: rate 3%, mean 3%, p50 2%, p95 5%, p99 8%" in text
+    assert "assumed between runs: rate 3%, mean 3%, p50 2%, p95 10%, p99 16%" in text
 
 
 def test_a_side_is_a_file_or_all_files_of_a_folder(tmp_path: Path) -> None:

@@ -52,14 +52,13 @@ ASSUMED: Final[Mapping[str, Assumed]] = {
     "mean": Assumed(0.03, 0.9),
     "p50": Assumed(0.02, 0.15),
     "p50 of writes": Assumed(0.04, 1.0),
-    "p95": Assumed(0.05, 1.5),
-    "p99": Assumed(0.08, 1.8),
+    "p95": Assumed(0.1, 2.25),
+    "p99": Assumed(0.16, 2.35),
     "bytes": Assumed(0.01, 0.0),
-    "edge": Assumed(0.08, 1.8),
+    "edge": Assumed(0.16, 2.35),
 }
-"""Fitted to runs of scripts/stress_same.py on two busy cores, with an unrest of 0.2 to 1.2; `base`, which is what is
-left on a machine without any, is a guess to the safe side. An edge is taken to be as uncertain as the tail it depends
-on.
+"""Fitted to runs of scripts/stress_same.py on two cores, with an unrest of 0.1 to 1.2; `base`, which is what is left on
+a machine without any, is a guess to the safe side. An edge is taken to be as uncertain as the tail it depends on.
 """
 
 NORMALISED: Final = frozenset(ASSUMED) - {"p50", "bytes"}
@@ -69,9 +68,8 @@ Others that want the processor stop the reference loop and the store alike now a
 the median operation isn't stopped, and would become the less certain.
 """
 
-RESTLESS: Final = 0.15
 ENOUGH: Final = 3
-"""With more unrest than this, a median counts for more than a mean only where there are so many runs on each side."""
+"""A median counts for more than a mean only where there are so many runs on each side."""
 
 WEIGHT: Final = 8.0
 UNKNOWN_UNREST: Final = Unrest(0.3, 3.0)
@@ -136,12 +134,13 @@ def noise_of(kind: str, before: Sample, after: Sample, unrest: Unrest) -> Noise:
     """The noise of a figure, from what is assumed of its kind and, where both sides have several runs, what they show.
 
     Unlike the mean the median is hardly moved by most moods of a machine, and by some of them altogether, for as long
-    as a run or two take. ENOUGH runs show that; of fewer on a restless machine it must be feared, however alike.
+    as a run or two take, which the reference loop needn't meet. ENOUGH runs show that; of fewer it must be feared,
+    however alike.
     """
     errors = [error**2 for side in (before, after) for error in side.within]
     fewest, freedom = min(len(before.logs), len(after.logs)), len(errors) - 2
     seen = sum(variance(side.logs) * (len(side.logs) - 1) for side in (before, after) if len(side.logs) > 1)
-    feared = kind == "p50" and fewest < ENOUGH and unrest.spread > RESTLESS
+    feared = kind == "p50" and fewest < ENOUGH
     between, weight = ASSUMED["mean" if feared else kind].variance(unrest)
     if fewest == 1 or feared:
         return Noise(sqrt(max(between + fmean(errors), seen / max(freedom, 1))), weight, 0)
