@@ -54,7 +54,8 @@ def make(name: str) -> bool:
         if url is not None:
             stat7.open(url, files="memory:").close()
             options = [*options, "--store", url]
-        done = subprocess.run([*words, "stress", *options, "--no-report", "--output", folder], check=False)
+        # There, and not by --output, so that the command in the report names no folder of this machine.
+        done = subprocess.run([*words, "stress", *options, "--no-report"], cwd=folder, check=False)
         found = list(Path(folder).glob("STRESS_TEST_RESULTS_*.json"))
         if done.returncode not in FINE or not found:
             print(f"{name}: the run ended with exit code {done.returncode}", file=sys.stderr)

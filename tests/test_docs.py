@@ -28,12 +28,17 @@ def fault(line: str) -> str | None:
     except ValueError:  # a quote that goes on in the next line
         words = line.split()
     command: click.Command = cli
+    is_value = False
     for word in words:
         context = click.Context(command)
-        if word.startswith("-") and word != "-":
-            option = word.partition("=")[0]
-            if option not in {name for each in command.get_params(context) for name in each.opts + each.secondary_opts}:
-                return f"{command.name} has no option {option}"
+        if is_value:
+            is_value = False
+        elif word.startswith("-") and word != "-":
+            name, equals, _ = word.rstrip(",").partition("=")
+            options = {each: option for option in command.get_params(context) for each in _names(option)}
+            if name not in options:
+                return f"{command.name} has no option {name}"
+            is_value = not equals and _takes_value(options[name])
         elif isinstance(command, click.Group):
             if not word.islower():  # COMMAND, …
                 return None
@@ -42,6 +47,14 @@ def fault(line: str) -> str | None:
                 return f"no command {word} in `stat7 {line}`"
             command = found
     return None
+
+
+def _names(option: click.Parameter) -> list[str]:
+    return [*option.opts, *option.secondary_opts]
+
+
+def _takes_value(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and not option.is_flag and not option.count
 
 
 def commands(text: str) -> Iterator[str]:
@@ -89,7 +102,7 @@ def test_the_readme_names_enough_to_be_worth_checking() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["gett ADDRESS", "get ADDRESS --rwa", "file fetch X", "--verson", "find --realm=x --lineages 3"],
+    ["gett ADDRESS", "get ADDRESS --rwa", "file fetch X", "--verson", "find --realm=x --lineages 3", "stress --store x reprot"],
 )
 def test_a_planted_mistake_is_found(line: str) -> None:
     assert fault(line) is not None

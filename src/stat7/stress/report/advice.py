@@ -37,7 +37,7 @@ BANDS: Final = (
         "SQLite in one file, or PostgreSQL",
         5_000,
         "5,000",
-        "stat7 stress --full, or with --store postgresql://…",
+        "stat7 stress --full",
     ),
     Band(
         "100,000 to 1,000,000",
@@ -57,7 +57,7 @@ BANDS: Final = (
         "Cassandra, DynamoDB, or PostgreSQL in shards",
         50_000,
         "50,000",
-        "stat7 stress --full --store cassandra://… with a computer for each node",
+        "stat7 stress --full --store cassandra://NODE,NODE,NODE/…",
     ),
 )
 
