@@ -17,6 +17,7 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 DEMO_DATA := build/demo-data
 EXTRAS := $(foreach extra,stress testing postgres redis s3 azure gcs cassandra dynamodb gateway client,--extra $(extra))
+DEPLOYED := $(foreach extra,gateway postgres redis s3,--extra $(extra))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 # Commands that the tests and benchmarks start by the hundred need their bytecode kept.
@@ -66,6 +67,7 @@ lock: setup ## write requirements/ anew from pyproject.toml, requirements/*.in a
 	@$(PIP) install --require-hashes -r requirements/lock.txt
 	@$(COMPILE) --python-version 3.11 $(EXTRAS) --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 --constraint requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+	@$(COMPILE) --python-version 3.11 --constraint requirements/dev.txt $(DEPLOYED) pyproject.toml -o requirements/gateway.txt
 	@$(COMPILE) --python-version 3.11 requirements/lock.in -o requirements/lock.txt
 	@$(COMPILE) --python-version 3.12 --no-deps requirements/demo.in -o requirements/demo.txt
 	@$(COMPILE) --python-version 3.11 --no-deps requirements/go.in -o requirements/go.txt

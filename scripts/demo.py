@@ -203,6 +203,7 @@ def main() -> None:
     print(f"All of it took {seconds:.0f} s. The store, its copy and the results are in {options.output.name}/.")
     print(f"Try next:  cd {options.output.name} && . ../.venv/bin/activate")
     print("           stat7 find 'stat7://data/*/*/*?d=0.9..' --json | head")
+    print("           stat7 serve      and open http://127.0.0.1:7007/ to look at all of it")
     print("           stat7 doctor")
     print("           stat7 --help")
 

@@ -1,9 +1,9 @@
 """Installs the servers that tests and benchmarks start: `make servers`, or `make servers SERVERS="postgres redis"`.
 
-postgres and redis come through apt-get, which starts none of them as a service here; s3 (versitygw) and gcs
-(fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come through npm, cassandra
-and dynamodb (DynamoDB Local) through Maven. What is there already is left as it is. Versions are pinned in
-src/stat7/testing/servers/programs.py and requirements/. `--lock` writes the locks of Maven's jars anew.
+postgres, redis, prometheus, alertmanager, chromium and curl come through apt-get, which starts no service here; s3
+(versitygw) and gcs (fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come
+through npm, cassandra and dynamodb (DynamoDB Local) through Maven. What is there already is left as it is. Versions are
+pinned in src/stat7/testing/servers/programs.py and requirements/. `--lock` writes the locks of Maven's jars anew.
 
 Runs on any Python from 3.11 with nothing installed.
 """
@@ -180,6 +180,16 @@ def dynamodb() -> None:
     jars("dynamodb")
 
 
+def prometheus() -> None:
+    """Prometheus and promtool from Debian's package."""
+    apt("prometheus")
+
+
+def alertmanager() -> None:
+    """Alertmanager and amtool from Debian's package."""
+    apt("prometheus-alertmanager")
+
+
 def jars(module: str) -> None:
     """The jars of a server in Java, checked against the lock, into a folder that appears when they are complete."""
     target = programs.jar_folder(module)
@@ -250,6 +260,18 @@ def lock() -> int:
     return 0
 
 
+def chromium() -> None:
+    """Debian's Chromium, in which the explorer is tested."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        apt("chromium")
+
+
+def curl() -> None:
+    """curl, by which the tests ask a gateway as people do."""
+    if shutil.which("curl") is None:
+        apt("curl")
+
+
 def node() -> None:
     """Node.js with npm, where it is missing or too old to use."""
     if shutil.which("node") is None or shutil.which("npm") is None:
@@ -263,7 +285,9 @@ def node() -> None:
 def vectors() -> None:
     """Node.js, and the locked npm packages of the tests in the checkout."""
     node()
-    for lock in sorted((ROOT / "tests").glob("*/package-lock.json")):
+    for lock in sorted(
+        path for path in (ROOT / "tests").glob("**/package-lock.json") if "node_modules" not in path.parts
+    ):
         installed = lock.parent / "node_modules" / ".stat7-lock"
         digest = hashlib.sha256(lock.read_bytes()).hexdigest()
         if installed.is_file() and installed.read_text("utf-8") == digest:
@@ -345,6 +369,10 @@ INSTALLERS: dict[str, Callable[[], None]] = {
     "azure": azure,
     "cassandra": cassandra,
     "dynamodb": dynamodb,
+    "prometheus": prometheus,
+    "alertmanager": alertmanager,
+    "chromium": chromium,
+    "curl": curl,
 }
 """What installs each, by the names that STAT7_TEST_REQUIRE knows."""
 

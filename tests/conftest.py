@@ -7,13 +7,18 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from stat7.repository import Repository
 from stat7.testing.required import missing as missing
+from stat7.testing.required import need_driver
 from tests.repositories import KINDS, make_repository
+
+if TYPE_CHECKING:
+    from tests.gateways import Gateways
 
 pytest_plugins = ["stat7.testing.fixtures"]
 
@@ -35,7 +40,9 @@ settings.register_profile("thorough", max_examples=3000, stateful_step_count=80,
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SETTINGS = ("STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STORAGE_EMULATOR_HOST", "TERM")
+_SETTINGS = (
+    "STAT7_STORE", "STAT7_FILES", "STAT7_CACHE", "STAT7_REPLICA", "STAT7_KEY", "STORAGE_EMULATOR_HOST", "TERM",
+)  # fmt: skip
 _FOREIGN = ("AWS_", "AZURE_", "CASSANDRA_", "GOOGLE_", "PG")
 
 
@@ -52,6 +59,23 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests, and the commands they start, see no store that whoever runs them has set."""
     for name in (*_SETTINGS, *(name for name in os.environ if name.startswith(_FOREIGN))):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def gateway_server() -> Iterator[Gateways]:
+    """A server in this process, for any number of gateways."""
+    need_driver("gateway", "granian")
+    from tests.gateways import serving
+
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def gateways(gateway_server: Gateways) -> Iterator[Gateways]:
+    """A server in this process, to which the test adds gateways over stores of its own."""
+    yield gateway_server
+    gateway_server.close()
 
 
 @pytest.fixture(params=KINDS)

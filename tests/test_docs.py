@@ -102,7 +102,14 @@ def test_the_readme_names_enough_to_be_worth_checking() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["gett ADDRESS", "get ADDRESS --rwa", "file fetch X", "--verson", "find --realm=x --lineages 3", "stress --store x reprot"],
+    [
+        "gett ADDRESS",
+        "get ADDRESS --rwa",
+        "file fetch X",
+        "--verson",
+        "find --realm=x --lineages 3",
+        "stress --store x reprot",
+    ],
 )
 def test_a_planted_mistake_is_found(line: str) -> None:
     assert fault(line) is not None

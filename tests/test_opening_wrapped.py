@@ -178,7 +178,7 @@ def test_a_memory_store_behind_a_cache_needs_no_server() -> None:
 
 
 def test_a_server_store_is_tried_again_as_its_url_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "open_store", lambda url, make: MemoryStore())
+    monkeypatch.setattr(opening, "open_store", lambda url, make, key: MemoryStore())
     for option, expected in (("", 5), ("?retries=1", 2)):
         with stat7.open(f"postgresql://host/database{option}", files="memory:") as repo:
             assert kinds(repo.store) == [RetryingStore, MemoryStore]

@@ -112,12 +112,12 @@ class Metrics:
         """The operation of this name; the same one each time."""
         return self._operations.setdefault((part, name), Operation())
 
-    def snapshot(self) -> dict[str, dict[str, Figures]]:
-        """The figures of every operation that was called, by part and name."""
+    def snapshot(self, *, uncalled: bool = False) -> dict[str, dict[str, Figures]]:
+        """The figures of every operation that was called, by part and name; of the others, too, if they are wanted."""
         found: dict[str, dict[str, Figures]] = {}
         for (part, name), operation in sorted(self._operations.copy().items()):
             figures = operation.figures()
-            if figures.calls:
+            if figures.calls or uncalled:
                 found.setdefault(part, {})[name] = figures
         return found
 

@@ -13,10 +13,9 @@ from stat7.testing.servers import Gateway
 
 def document(id: str, **changes: Any) -> dict[str, Any]:
     """A small valid document."""
-    coordinates = {
-        "realm": "data", "lineage": 1, "adjacency": [], "horizon": "peak", "resonance": 0.5, "velocity": 0, "density": 0.5,
-    }  # fmt: skip
-    rest = {"created_at": None, "coordinates": coordinates, "state": {}, "files": [], "previous": None}
+    numbers = {"lineage": 1, "resonance": 0.5, "velocity": 0, "density": 0.5}
+    coordinates = {"realm": "data", "adjacency": [], "horizon": "peak", **numbers}
+    rest: dict[str, Any] = {"created_at": None, "coordinates": coordinates, "state": {}, "files": [], "previous": None}
     return {"stat7": 1, "id": id, "entity_type": "thing", **rest, **changes}
 
 

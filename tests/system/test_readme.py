@@ -11,16 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from stat7.testing.servers.base import free_port
+
 README = Path(__file__).parents[2] / "README.md"
 _BLOCK = re.compile(r"^```(sh|text|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NEEDED = ("bash", "sed", "seq", "sha256sum")
+_NEEDED = ("bash", "curl", "sed", "seq", "sha256sum")
+_PORT = "127.0.0.1:7007"
 
 
 @pytest.mark.skipif(
     any(shutil.which(name) is None for name in _NEEDED), reason=f"the tour needs {', '.join(_NEEDED)} (a Unix shell)"
 )
 def test_the_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
-    blocks = _BLOCK.findall(README.read_text("utf-8"))
+    # Another port, since somebody may serve a store on this machine, or run this test, at the same time.
+    tour = README.read_text("utf-8").replace(_PORT, f"127.0.0.1:{free_port()}")
+    blocks = _BLOCK.findall(tour)
     script, expected = ["set -e"], []
     for number, (language, body) in enumerate(blocks):
         if language == "sh":

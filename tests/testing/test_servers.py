@@ -17,6 +17,7 @@ from redis.retry import Retry
 from stat7.testing.required import need
 from stat7.testing.servers import (
     PROGRAMS,
+    Alertmanager,
     AzureServer,
     Bucket,
     Cassandra,
@@ -24,6 +25,7 @@ from stat7.testing.servers import (
     FaultProxy,
     GcsServer,
     PostgreSQL,
+    Prometheus,
     Redis,
     S3Server,
     Server,
@@ -32,7 +34,7 @@ from stat7.testing.servers import (
 from stat7.testing.servers.objects import demand, request
 from tests.testing.test_servers_base import gone
 
-KINDS: list[type[Server]] = [PostgreSQL, Redis, S3Server, GcsServer, AzureServer, DynamoDB]
+KINDS: list[type[Server]] = [PostgreSQL, Redis, S3Server, GcsServer, AzureServer, DynamoDB, Prometheus, Alertmanager]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stat7.cli.config import open_repository, repository_options
+from stat7.cli.config import find_places, open_repository, repository_options
 from stat7.cli.output import note, print_json, print_table
 from stat7.cli.writing import new_file
+from stat7.errors import ConfigError
 
 if TYPE_CHECKING:
     from stat7.gateway.access import Key
@@ -150,8 +151,11 @@ def revoke_key(id: str, keys: str, store: str | None, files: str | None) -> None
 
 @contextmanager
 def _key_store(keys: str, store: str | None, files: str | None, *, make: bool = False) -> Iterator[Store]:
-    from stat7.registry import open_store
+    from stat7.registry import gateway_of, open_store, redact
 
+    named = keys or find_places(store, files).store
+    if gateway_of(named):
+        raise ConfigError(f"{redact(named)}: a gateway hands out no keys; name the store behind it, where it runs")
     with ExitStack() as opened:
         if keys:
             kept = open_store(keys, make=make)

@@ -120,6 +120,7 @@ First steps:
 The store comes from --store, else STAT7_STORE, else the nearest stat7.toml, else {DEFAULT_STORE}. Its files come from
 --files, STAT7_FILES or that stat7.toml, else they are beside the store ({files_beside(DEFAULT_STORE)}); what was named
 for another store doesn't count. `stat7 doctor` shows both. `stat7 COMMAND --help` has examples.
+The store may be a gateway, --store https://HOST:7007: every command works on it, with the key in STAT7_KEY.
 """
 
 

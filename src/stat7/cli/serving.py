@@ -43,6 +43,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--max-body", default=None, type=click.IntRange(1024), metavar="BYTES", help="Largest JSON or NDJSON body."
 )
 @click.option("--max-file", default=None, type=click.IntRange(1), metavar="BYTES", help="Largest file that is taken.")
+@click.option("--idle", default=None, type=click.FloatRange(0.1, 3600), metavar="SECONDS",
+              help="Longest silence within a request (20).")  # fmt: skip
+@click.option("--max-requests", default=None, type=click.IntRange(1), metavar="N", help="Most requests at once (512).")
 @repository_options
 def serve(store: str | None, files: str | None, **given: Any) -> None:
     """Serve the store over HTTP, with an explorer to look at, until Ctrl-C.
@@ -97,6 +100,10 @@ def _settings(given: dict[str, Any]) -> Any:
         limits = replace(limits, body=given["max_body"])
     if given["max_file"]:
         limits = replace(limits, file=given["max_file"])
+    if given["idle"]:
+        limits = replace(limits, idle=given["idle"])
+    if given["max_requests"]:
+        limits = replace(limits, requests=given["max_requests"])
     hosts = frozenset(name.lower() for name in given["hosts"]) or None
     return Settings(
         given["public_read"], hosts, given["cache_max_age"], limits, rates, trusted=_networks(given["proxies"])

@@ -66,6 +66,10 @@ class LocalFiles:
         """See FileStore.open."""
         return open_verified(self._files.open(require_name(sha256)), start, end)
 
+    def path(self, sha256: str) -> str:
+        """Where the bytes of this file are, or would be: what is read there by others is not verified."""
+        return self._files.path(require_name(sha256))
+
     def stat(self, names: Sequence[str]) -> dict[str, StoredFile | Notice]:
         """See FileStore.stat."""
         with translated(self._root):

@@ -34,6 +34,7 @@ PREFIX: Final = "stat7_"
 _ID_DIGITS: Final = 8
 _SECRET_BYTES: Final = 32
 _NAME_LETTERS: Final = 100
+_BEARER: Final = b"Bearer "
 
 REFRESH_SECONDS: Final = 0.4
 """Keys are read again so often, so that one that is revoked is refused everywhere within a second."""
@@ -82,6 +83,7 @@ class Key:
             raise ValueError("no object")
         try:
             expires = given["expires"]
+            bytes.fromhex(given["sha256"])
             return cls(
                 mark.removeprefix(MARK),
                 str(given["name"]),
@@ -98,7 +100,7 @@ class Key:
         return self.expires is not None and now_ms >= self.expires
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """Who asks. `id` counts for rates: `key:ID`, or the client's address; `name` is for the audit log."""
 
@@ -154,12 +156,15 @@ def _digest(text: str) -> str:
     return sha256(text.encode("utf-8")).hexdigest()
 
 
+_NO_KEY: Final[tuple[bytes, None]] = (b"", None)
+
+
 class KeyRing:
     """The keys as they were a moment ago. `refresh` reads them again; who asks is judged without the store."""
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
-        self._keys: Mapping[str, Key] = {}
+        self._keys: Mapping[bytes, tuple[bytes, Key]] = {}
         self._read_at = float("-inf")
         self._lock = threading.Lock()
 
@@ -169,14 +174,15 @@ class KeyRing:
     def refresh(self) -> None:
         """Read the keys again; raises what the store raises. A mark that can't be read is no key."""
         begun = time.monotonic()
-        found: dict[str, Key] = {}
+        found: dict[bytes, tuple[bytes, Key]] = {}
         for mark, text in self._store.marks().items():
             if mark.startswith(MARK):
                 try:
                     key = Key.read(mark, text)
                 except ValueError:
                     continue
-                found[key.id] = key
+                digest = bytes.fromhex(key.sha256)
+                found[digest] = digest, key
         with self._lock:
             if begun > self._read_at:
                 self._keys, self._read_at = found, begun
@@ -186,20 +192,25 @@ class KeyRing:
         """Seconds since the keys were read."""
         return time.monotonic() - self._read_at
 
-    def judge(self, text: str) -> Key:
-        """The key of this text. Raises a 401 for one that isn't valid, a 503 where the keys are too old to tell."""
+    def judge(self, text: bytes) -> Key:
+        """The key of this text. Raises a 401 for one that isn't valid, a 503 where the keys are too old to tell.
+
+        It is found by its digest, and how far that agrees with another key's tells nothing of the text.
+        """
         if self.age > STALE_SECONDS:
             detail = f"the keys couldn't be read for {STALE_SECONDS:g} s, so none is believed"
             raise Problem(503, "unavailable", "Keys can't be checked", detail, headers={"Retry-After": "1"})
-        id = text.removeprefix(PREFIX).partition("_")[0]
-        key = self._keys.get(id)
-        # Compared also where there is no such key, so that time doesn't tell which ids exist.
-        same = hmac.compare_digest(_digest(text), key.sha256 if key is not None else "0" * 64)
-        if key is None or not same:
+        digest = sha256(text).digest()
+        known, key = self._keys.get(digest, _NO_KEY)
+        if key is None or not hmac.compare_digest(digest, known):
             raise unauthorized("this key is not known, or was revoked")
-        if key.expired(time.time() * 1000):
+        if key.expires is not None and key.expired(time.time() * 1000):
             raise unauthorized("this key has expired")
         return key
+
+
+NOBODY: Final = Caller("", "", frozenset())
+"""Who asks before that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +221,15 @@ class Access:
     strangers: frozenset[str] = frozenset()
     _callers: dict[str, Caller] = field(default_factory=dict)
 
-    def identify(self, headers: Mapping[bytes, bytes], address: str) -> Caller:
-        """Who asks, from `address`: by `Authorization: Bearer KEY`, or `X-API-Key: KEY`. Raises a 401."""
+    def identify(self, headers: Mapping[bytes, bytes]) -> Caller | None:
+        """Who asks, by `Authorization: Bearer KEY`, or `X-API-Key: KEY`; None for a stranger. Raises a 401."""
         given = headers.get(b"authorization")
         if given is None:
-            direct = headers.get(b"x-api-key")
-            if direct is None:
-                return Caller(address, "", self.strangers)
-            text = direct.decode("latin-1")
+            text = headers.get(b"x-api-key", b"")
+            if not text:
+                return None
+        elif given.startswith(_BEARER):
+            text = given[len(_BEARER) :].strip()
         else:
             text = _credential(given.decode("latin-1"))
         key = self.ring.judge(text)
@@ -227,16 +239,16 @@ class Access:
         return caller
 
 
-def _credential(header: str) -> str:
+def _credential(header: str) -> bytes:
     """The key of an Authorization header; with Basic it is the password, whatever the user. Raises a 401."""
     kind, _, rest = header.partition(" ")
     rest = rest.strip()
     if kind.lower() == "bearer" and rest:
-        return rest
+        return rest.encode("latin-1")
     if kind.lower() == "basic":
         try:
-            return base64.b64decode(rest, validate=True).decode("utf-8").partition(":")[2]
-        except (binascii.Error, ValueError):
+            return base64.b64decode(rest, validate=True).partition(b":")[2]
+        except binascii.Error:
             pass
     raise unauthorized("Authorization: expected Bearer KEY")
 

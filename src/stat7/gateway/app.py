@@ -17,22 +17,22 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from stat7.address import Address
 from stat7.errors import Corrupt, Stat7Error
 from stat7.gateway import entities
-from stat7.gateway.access import OPEN, READ, REFRESH_SECONDS, Access, Caller
+from stat7.gateway.access import NOBODY, OPEN, READ, REFRESH_SECONDS, Access, Caller
 from stat7.gateway.audit import Audit
 from stat7.gateway.exchange import Disconnected, Exchange, Header, Receive, Scope, Send
-from stat7.gateway.gather import Gather, Pool
-from stat7.gateway.monitor import Monitor, Watched
+from stat7.gateway.gather import Direct, Gather, Pool, Reads
+from stat7.gateway.monitor import Gauges, Monitor, Watched
 from stat7.gateway.openapi import describe
 from stat7.gateway.problems import (
     MEDIA_TYPE,
@@ -47,18 +47,49 @@ from stat7.gateway.rates import LocalRates, SharedRates
 from stat7.gateway.routes import ROUTES, Route, Table
 from stat7.gateway.settings import Rate, Settings
 from stat7.putting import PutResult
-from stat7.record import Notice
 from stat7.repository import Repository
+
+Found = TypeVar("Found")
 
 _log = logging.getLogger("stat7.gateway")
 
 _NOBODY: Final = "0" * 64
+RECENT_SECONDS: Final = 1.0
+"""An address that was found to be stored counts as stored for so long where no bytes are sent: for a 304."""
+
+_MOST_RECENT: Final = 50_000
 _STATS_SECONDS: Final = 30.0
 _JOB_SECONDS: Final = 24 * 3600.0
 _SMALL_BODY: Final = 64 * 1024
 _DRAIN_SECONDS: Final = 2.0
+_LATE_SECONDS: Final = 0.5
 
 HEADERS: Final[Sequence[Header]] = ((b"x-content-type-options", b"nosniff"), (b"vary", b"authorization, x-api-key"))
+
+
+class Recent:
+    """Addresses that were seen to be stored within the last `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = 0.0
+        self._now: set[Address] = set()
+
+    def has(self, address: Address, now: float) -> bool:
+        """Whether it was; `now` by time.perf_counter."""
+        if now >= self._until or len(self._now) > _MOST_RECENT:
+            # All at once: sooner forgotten than asked for is no harm.
+            self._now, self._until = set(), now + self._seconds
+            return False
+        return address in self._now
+
+    def add(self, address: Address) -> None:
+        """It was seen."""
+        self._now.add(address)
+
+    def forget(self) -> None:
+        """Something was withdrawn."""
+        self._now = set()
 
 
 class Gateway:
@@ -74,7 +105,7 @@ class Gateway:
         monitor: Monitor,
         audit: Audit,
         *,
-        folder: Path | None = None,
+        folders: Mapping[str, Path] | None = None,
         routes: tuple[Route, ...] = ROUTES,
     ) -> None:
         limits = settings.limits
@@ -85,17 +116,17 @@ class Gateway:
         self.audit = audit
         self.pool = Pool(limits.calls, limits.query)
         self.uploads = Pool(limits.transfers, _JOB_SECONDS, "uploads")
-        self.jobs = Pool(2, _JOB_SECONDS, "jobs")
+        self.jobs = Pool(4, _JOB_SECONDS, "jobs")
         self.rates: LocalRates | SharedRates = LocalRates()
         self.pings: dict[str, Callable[[], object]] = {}
         self.draining = False
         self.scrub_interval = 0.0
         self.scrub_completed = 0.0
+        self.scrub_wanted = time.time()
         store = repository.store
-        self.documents: Gather[Address, bytes | Notice | Corrupt] = Gather(
-            self.pool, partial(entities.read_documents, store)
-        )
-        self.there: Gather[Address, bool] = Gather(self.pool, lambda asked: dict.fromkeys(store.has(asked), True))
+        self.documents = self._reads(partial(entities.read_documents, store))
+        self.there = self._reads(lambda asked: dict.fromkeys(store.has(asked), True))
+        self.recent = Recent(RECENT_SECONDS)
         public = b"public" if READ in access.strangers else b"private"
         self.caching: Header = (b"cache-control", b"%b, max-age=%d" % (public, settings.cache_max_age))
         self._table = Table(routes)
@@ -108,11 +139,16 @@ class Gateway:
         self._stats: tuple[float, dict[str, Any]] | None = None
         self._stats_lock = asyncio.Lock()
         self._refresher: asyncio.Task[None] | None = None
+        self._rates = dict(settings.rates)
         self._strangers_rates = {
             kind: Rate(rate.per_second * settings.strangers_share, max(1.0, rate.burst * settings.strangers_share))
             for kind, rate in settings.rates.items()
         }
-        monitor.watch(Watched(repository, folder, self._gauges))
+        monitor.expect((route.method, route.path) for route in routes)
+        monitor.watch(Watched(repository, folders or {}, self._gauges))
+
+    def _reads(self, ask: Callable[[Sequence[Address]], Mapping[Address, Found]]) -> Reads[Address, Found]:
+        return Direct(ask) if self.repository.store.capabilities.embedded else Gather(self.pool, ask)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's request, or the start and end of the server, as ASGI has it."""
@@ -126,7 +162,9 @@ class Gateway:
     # One request
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, self._request_id(scope), self.settings.limits)
+        id = f"{self._id_prefix}{next(self._ids):06x}"
+        exchange = Exchange(scope, receive, send, id, self.settings.limits)
+        exchange.extra = [(b"x-request-id", id.encode("ascii")), *HEADERS]
         self._requests += 1
         try:
             await self._handle(exchange)
@@ -144,22 +182,33 @@ class Gateway:
             self._finish(exchange)
 
     async def _handle(self, exchange: Exchange) -> None:
-        exchange.caller = Caller(_peer(exchange.scope), "", frozenset())
-        exchange.extra = [(b"x-request-id", exchange.id.encode("ascii")), *HEADERS]
         methods, exchange.params = self._table.find(exchange.path)
         route = exchange.route = methods.get(exchange.method)
         if route is None:
             raise _no_route(exchange, methods)
         if self.settings.hosts is not None:
             self._check_host(exchange)
-        caller = exchange.caller = self.access.identify(exchange.headers, self._address(exchange))
+        caller = exchange.caller = self.access.identify(exchange.headers) or self._stranger(exchange)
         if route.scope != OPEN and route.scope not in caller.scopes:
             raise _not_allowed(caller, route)
         if route.rate:
-            await self._limit(exchange, caller, route.rate)
-        if self._requests > self.settings.limits.requests and route.scope != OPEN:
-            raise overloaded(f"{self._requests} requests are under way")
+            kind = route.rate
+            rate = (self._strangers_rates if caller.key is None else self._rates)[kind]
+            wait = self.rates.take_now(caller.id, kind, rate)
+            if wait is None or wait > 0:
+                await self._wait(caller, kind, rate, wait)
+        if route.scope != OPEN:
+            self._make_room()
         await route.handler(self, exchange)
+
+    def _make_room(self) -> None:
+        """Raises a 503 where this request is one too many, or the gateway is about to end."""
+        if self.draining:
+            problem = overloaded("this gateway is about to end")
+            problem.headers["Connection"] = "close"
+            raise problem
+        if self._requests > self.settings.limits.requests:
+            raise overloaded(f"{self._requests} requests are under way")
 
     async def _refuse(self, exchange: Exchange, error: Problem | Stat7Error) -> None:
         """Answer with a problem, unless the answer has begun: then only breaking off tells that it isn't whole."""
@@ -170,6 +219,7 @@ class Gateway:
         elif problem.status in (408, 413, 429, 503, 504):
             self.monitor.refused(problem.kind)
         if exchange.status:
+            self.monitor.broke_off()
             _log.error("request %s broke off: %s", exchange.id, problem.detail)
             raise error
         headers = [(name.lower().encode("ascii"), text.encode("latin-1")) for name, text in problem.headers.items()]
@@ -184,14 +234,14 @@ class Gateway:
         self.monitor.took("none" if route is None else route.path, exchange.method, exchange.status, seconds)
         if exchange.received:
             self.monitor.received(exchange.received)
-        self.audit.note(exchange, "" if route is None else route.scope, seconds)
-
-    def _request_id(self, scope: Scope) -> str:
-        return f"{self._id_prefix}{next(self._ids):06x}"
+        if self.audit.concerns(exchange):
+            if exchange.caller is NOBODY:
+                exchange.caller = self._stranger(exchange)
+            self.audit.note(exchange, seconds)
 
     def _check_host(self, exchange: Exchange) -> None:
         """Against rebinding: a name of somebody else's that was made to lead here."""
-        host = exchange.header(b"host") or str(exchange.scope.get("server", ("",))[0])
+        host = exchange.header(b"host")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
         assert self.settings.hosts is not None
         if name.strip("[]").lower() not in self.settings.hosts:
@@ -199,6 +249,9 @@ class Gateway:
                 f"this gateway doesn't go by the name {ascii(name)[:80]}; it is called {_listed(self.settings.hosts)}"
             )
             raise Problem(421, "wrong-host", "The name is not one of this gateway's", detail)
+
+    def _stranger(self, exchange: Exchange) -> Caller:
+        return Caller(self._address(exchange), "", self.access.strangers)
 
     def _address(self, exchange: Exchange) -> str:
         """The client's address; what a proxy says of it is believed only of a trusted one."""
@@ -213,13 +266,10 @@ class Gateway:
             peer = hop
         return peer
 
-    async def _limit(self, exchange: Exchange, caller: Caller, kind: str) -> None:
-        rate = (self.settings.rates if caller.key is not None else self._strangers_rates)[kind]
-        if isinstance(self.rates, LocalRates):
-            wait = self.rates.take(caller.id, kind, rate)
-        elif self.rates.take_leased(caller.id, kind):
-            return
-        else:
+    async def _wait(self, caller: Caller, kind: str, rate: Rate, wait: float | None) -> None:
+        """Ask the gateways' common bucket, where that isn't known; raises a 429 with the seconds to wait."""
+        if wait is None:
+            assert isinstance(self.rates, SharedRates)
             wait = await self.rates.take(caller.id, kind, rate)
         if wait > 0:
             problem = limited(wait, f"{rate.per_second:g} requests a second of the kind {kind}")
@@ -276,9 +326,13 @@ class Gateway:
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def drain(self, seconds: float) -> None:
-        """Say that it isn't ready any more, and wait until no request is under way, so long at most."""
+        """Take no more requests, and wait until none is under way, so long at most.
+
+        For a moment those that come late are still told so, rather than cut off.
+        """
         self.draining = True
         until = time.monotonic() + seconds
+        await asyncio.sleep(_LATE_SECONDS)
         while self._requests and time.monotonic() < until:
             await asyncio.sleep(0.02)
 
@@ -317,24 +371,26 @@ class Gateway:
         self.repository.close()
         self.audit.close()
 
-    def _gauges(self) -> dict[str, float]:
-        monitor, pool = self.monitor, self.pool
-        monitor.in_flight.set(self._requests)
-        monitor.transfers.set(self._transfers)
-        found = {
-            "stat7_pool_busy": float(pool.busy),
-            "stat7_pool_threads": float(pool.threads),
-            "stat7_pool_limit": float(pool.most),
-            "stat7_keys": float(len(self.access.ring)),
+    def _gauges(self) -> Gauges:
+        limits, pools = self.settings.limits, {"store": self.pool, "uploads": self.uploads, "jobs": self.jobs}
+        since_scrub = time.time() - (self.scrub_completed or self.scrub_wanted)
+        return {
+            "stat7_http_requests_in_flight": self._requests,
+            "stat7_http_requests_limit": limits.requests,
+            "stat7_http_transfers_in_flight": self._transfers,
+            "stat7_http_transfers_limit": limits.transfers,
+            "stat7_pool_busy": {name: pool.busy for name, pool in pools.items()},
+            "stat7_pool_threads": {name: pool.threads for name, pool in pools.items()},
+            "stat7_pool_limit": {name: pool.most for name, pool in pools.items()},
+            # Before the first look: what had to be opened is there, what need not be isn't known to be.
+            "stat7_part_up": {"store": 1.0, "files": 1.0, **dict.fromkeys(self.pings, 0.0), **self._up},
+            "stat7_keys": len(self.access.ring),
             "stat7_keys_age_seconds": min(self.access.ring.age, 1e9),
             "stat7_rate_limits_local": float(isinstance(self.rates, SharedRates) and self.rates.local),
             "stat7_scrub_completed_timestamp_seconds": self.scrub_completed,
+            "stat7_scrub_age_seconds": since_scrub if self.scrub_interval else 0.0,
             "stat7_scrub_interval_seconds": self.scrub_interval,
         }
-        for name in ("store", "cache"):
-            if name in self._up:
-                found[f"stat7_{name}_up"] = self._up[name]
-        return found
 
 
 def _no_route(exchange: Exchange, methods: dict[str, Route]) -> Problem:

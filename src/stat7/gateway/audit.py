@@ -36,11 +36,15 @@ class Audit:
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
 
-    def note(self, exchange: Exchange, scope: str, seconds: float) -> None:
-        """Note a request that is over, if it is of a kind that is noted."""
-        changes = scope in ("write", "admin") and exchange.status != 0
-        if not (changes or exchange.status in _REFUSED or (self._reads and scope == "read")):
-            return
+    def concerns(self, exchange: Exchange) -> bool:
+        """Whether a request that is over is of a kind that is noted."""
+        scope = exchange.route.scope if exchange.route is not None else ""
+        if scope == "read":
+            return self._reads or exchange.status in _REFUSED
+        return scope in ("write", "admin") or exchange.status in _REFUSED
+
+    def note(self, exchange: Exchange, seconds: float) -> None:
+        """Note a request that is over."""
         caller = exchange.caller
         line = {
             "time": format_time(time.time_ns() // 1_000_000),

@@ -14,7 +14,7 @@ from stat7.gateway import lines
 from stat7.gateway.exchange import JSON, NDJSON, Disconnected, Exchange, Header
 from stat7.gateway.problems import Problem, bad_request, problem_of, too_large
 from stat7.putting import PutResult, Status
-from stat7.record import Notice, Record, normalise_json
+from stat7.record import Notice, Record, check_id, format_time, normalise_json, parse_time
 from stat7.stored import get_each
 from stat7.stores.base import Outcome, Store
 
@@ -56,7 +56,7 @@ async def get_entity(gateway: Gateway, exchange: Exchange) -> None:
     address = exchange.subject = checked_address(exchange.params[0])
     tag = b'"%b"' % address.encode("ascii")
     asked = exchange.headers.get(b"if-none-match")
-    if asked is not None and matches_tag(asked, tag) and await gateway.there.get(address):
+    if asked is not None and matches_tag(asked, tag) and await _is_there(gateway, exchange, address):
         await exchange.answer(304, b"", JSON, ((b"etag", tag), gateway.caching))
         return
     held = await gateway.documents.get(address)
@@ -64,6 +64,15 @@ async def get_entity(gateway: Gateway, exchange: Exchange) -> None:
         raise NotFound(address) if held is None else Gone(held) if isinstance(held, Notice) else held
     gateway.monitor.served(len(held))
     await exchange.answer(200, held, JSON, ((b"etag", tag), gateway.caching))
+
+
+async def _is_there(gateway: Gateway, exchange: Exchange, address: Address) -> bool:
+    if gateway.recent.has(address, exchange.begun):
+        return True
+    there = await gateway.there.get(address) is True
+    if there:
+        gateway.recent.add(address)
+    return there
 
 
 def matches_tag(asked: bytes, tag: bytes) -> bool:
@@ -187,6 +196,7 @@ async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
 async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
     def read(part: Sequence[Address]) -> bytes:
         held = read_documents(gateway.repository.store, part)
+        gateway.monitor.look_for_damage(held.values())
         return lines.held_lines((address, held[address]) for address in part if address in held)
 
     for start in range(0, len(addresses), 1000):
@@ -253,6 +263,7 @@ def _withdraw(
         repository.files.withdraw(made[1])
         stat = repository.files.stat([notice.address for notice in made[1]])
         kept["file_notices"] += [gone for each in made[1] if isinstance(gone := stat.get(each.address), Notice)]
+    gateway.recent.forget()
     gateway.monitor.withdrawn(sum(map(len, kept.values())))
     return kept
 
@@ -274,11 +285,25 @@ def _notices(given: dict[str, Any], field: str, most: int) -> list[Notice]:
 
 
 def read_notice(given: Any, field: str) -> Notice:
-    """A notice as the gateway writes it. Raises a 400."""
+    """A notice as the gateway writes it. Raises a 400 that names the member which can't be one."""
     members = given if isinstance(given, dict) else {}
     needed = [members.get(name) for name in ("address", "case", "reason", "withdrawn_at")]
     rest = [members.get(name) for name in ("id", "previous")]
     texts = all(isinstance(each, str) for each in needed) and all(isinstance(each, str | None) for each in rest)
-    if not texts or not members.keys() <= set(Notice._fields) or not is_address(members["address"]):
+    if not texts or not members.keys() <= set(Notice._fields):
         raise bad_request(f"a notice is an object of the texts {', '.join(Notice._fields)}", field)
-    return Notice(**members)
+    notice = Notice(**members)
+    checked_address(notice.address, f"{field}.address")
+    if notice.previous is not None:
+        checked_address(notice.previous, f"{field}.previous")
+    try:
+        if notice.id is not None:
+            check_id(notice.id)
+        plain = format_time(parse_time(notice.withdrawn_at, "withdrawn_at"))
+    except InvalidEntity as error:
+        raise bad_request(error.reason, f"{field}.{error.path or 'id'}") from None
+    for name in ("case", "reason"):
+        text = getattr(notice, name)
+        if not text.strip() or not text.isprintable():
+            raise bad_request(f"{ascii(text)[:80]} is not one line of text", f"{field}.{name}")
+    return notice._replace(withdrawn_at=plain)

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from stat7.gateway.access import NOBODY
 from stat7.gateway.problems import Problem, bad_request, too_large, too_slow
 
 if TYPE_CHECKING:
-    from stat7.gateway.access import Caller
     from stat7.gateway.routes import Route
     from stat7.gateway.settings import Limits
 
@@ -60,7 +60,6 @@ class Exchange:
         "subject",
     )  # fmt: skip
 
-    caller: Caller
     route: Route | None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, id: str, limits: Limits) -> None:
@@ -72,6 +71,7 @@ class Exchange:
         self.limits = limits
         self.params: tuple[str, ...] = ()
         self.route = None
+        self.caller = NOBODY
         self.status = 0
         self.received = 0
         self.subject = ""
@@ -228,6 +228,10 @@ class Exchange:
     async def write(self, piece: bytes) -> None:
         """One piece of the answer."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def write_file(self, path: str) -> None:
+        """A file as the whole body: the server reads it as fast as the client takes it."""
+        await self._send({"type": "http.response.pathsend", "path": path})
 
     async def end(self) -> None:
         """The answer is complete."""

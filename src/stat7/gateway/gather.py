@@ -1,18 +1,23 @@
-"""Calls of the store from the event loop: in a bounded pool of threads, and single reads gathered into batches."""
+"""Calls of the store from the event loop: in a bounded pool of threads, and single reads gathered into batches.
+
+A store in this process is read on the spot: that takes some ten microseconds, the way to a thread and back takes sixty.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from typing import Final, Generic, ParamSpec, TypeVar
+from typing import Final, Generic, ParamSpec, Protocol, TypeVar
 
 from stat7.gateway.problems import Problem, overloaded
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Asked = TypeVar("Asked", contravariant=True)
+Answer = TypeVar("Answer", covariant=True)
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
@@ -62,6 +67,25 @@ class Pool:
             future.exception()  # looked at, whoever waited
 
 
+class Reads(Protocol[Asked, Answer]):
+    """Single questions."""
+
+    def get(self, key: Asked) -> Awaitable[Answer | None]:
+        """What is known of a key, None if nothing is."""
+        ...
+
+
+class Direct(Generic[Key, Value]):
+    """Single questions to a store in this process, asked at once."""
+
+    def __init__(self, ask: Callable[[Sequence[Key]], Mapping[Key, Value]]) -> None:
+        self._ask = ask
+
+    async def get(self, key: Key) -> Value | None:
+        """What is known of a key, None if nothing is; raises what the call raises."""
+        return self._ask((key,)).get(key)
+
+
 class Gather(Generic[Key, Value]):
     """Single questions that come at about the same time, asked as one.
 
@@ -81,8 +105,8 @@ class Gather(Generic[Key, Value]):
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def get(self, key: Key) -> asyncio.Future[Value | None]:
-        """What is known of a key, None if nothing is; the future raises what the call raises."""
+    def get(self, key: Key) -> Awaitable[Value | None]:
+        """What is known of a key, None if nothing is; what is awaited raises what the call raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Value | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(future)

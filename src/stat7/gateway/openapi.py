@@ -94,7 +94,12 @@ _RANGED: Final = (
 _ENTITY_BODY: Final = {"application/json": {"$ref": "#/components/schemas/Entity"}}
 _STORED: Final = _object({"address": _DIGEST, "status": {"enum": ["new", "existed"]}})
 _STORED_FILE: Final = _object(
-    {"sha256": _DIGEST, "size": {"type": "integer", "minimum": 0}, "status": {"enum": ["stored", "existed"]}}
+    {
+        "sha256": _DIGEST,
+        "size": {"type": "integer", "minimum": 0},
+        "status": {"enum": ["stored", "existed"]},
+        "stored_at": {"type": "integer"},
+    }
 )
 _PLACED: Final = _object({"address": _DIGEST, "id": _TEXT}, document=_FREE)
 _NOTICES: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Notice"}}
@@ -130,7 +135,10 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
         "Whether every part answers, and how soon.",
         {**_json(_HEALTH, "Ready"), **_json(_HEALTH, "Not ready, or draining", 503)},
     ),
-    ("GET", "/whoami"): Said("What the caller may do.", _json(_object({"name": _TEXT, "scopes": _list(_TEXT)}))),
+    ("GET", "/whoami"): Said(
+        "What the caller may do and, if that is anything, what is behind the gateway and how much it takes at once.",
+        _json(_object({"name": _TEXT, "scopes": _list(_TEXT)}, store=_FREE, files=_FREE, limits=_FREE)),
+    ),
     ("GET", "/entities/{address}"): Said(
         "The canonical bytes of a document: their SHA-256 is the address.",
         {200: ("The document", {"application/json": _FREE}), 304: ("What If-None-Match names is still so", {})},
@@ -231,6 +239,9 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
         )},
     ),
     ("GET", "/stats"): Said("Counts, not older than half a minute.", _json(_FREE)),
+    ("GET", "/count"): Said(
+        "How many documents are stored now, all versions.", _json(_object({"entities": {"type": "integer"}}))
+    ),
     ("GET", "/scan"): Said(
         "Everything stored, page by page; the header Stat7-Cursor leads to the next.",
         _lines("Objects of address and document, notice or problem"), _PLACES,
@@ -247,7 +258,7 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
     ("POST", "/marks"): Said(
         "Set a mark, or remove it (null).", _json(_object({"name": _TEXT, "value": _or_null(_TEXT)})),
         body={"application/json": _object(
-            {"name": {"type": "string", "minLength": 1, "maxLength": 200}, "value": _or_null(_TEXT)}
+            {"name": {"type": "string", "minLength": 1, "maxLength": 300}, "value": _or_null(_TEXT)}
         )},
     ),
     ("GET", "/check"): Said(

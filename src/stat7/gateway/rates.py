@@ -8,7 +8,6 @@ second is lost, never the other way round.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -17,9 +16,10 @@ from typing import Final, Protocol
 from stat7.gateway.settings import Rate
 
 MOST_BUCKETS: Final = 50_000
-"""Buckets kept at once; the ones that were not asked for longest are forgotten, full ones in effect."""
+"""Buckets kept at once; the oldest are forgotten, which fills them up."""
 
 _SHARE: Final = 0.02
+_ROUNDING: Final = 1e-9
 _LEASE_SECONDS: Final = 1.0
 
 
@@ -32,7 +32,7 @@ class _Bucket:
         """Take so many; 0.0 if they were there, else the seconds until they are (and nothing is taken)."""
         self.tokens = min(rate.burst, self.tokens + (now - self.at) * rate.per_second)
         self.at = now
-        if self.tokens >= count:
+        if self.tokens >= count - _ROUNDING:
             self.tokens -= count
             return 0.0
         return (count - self.tokens) / rate.per_second if rate.per_second > 0 else inf
@@ -42,19 +42,17 @@ class LocalRates:
     """Token buckets of this process alone."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._now = now
 
-    def take(self, who: str, kind: str, rate: Rate) -> float:
-        """Seconds until the next request of this kind is taken; 0.0: this one is."""
+    def take_now(self, who: str, kind: str, rate: Rate) -> float | None:
+        """Seconds until the next request of this kind is taken; 0.0: this one is. None where others must be asked."""
         now, name = self._now(), (who, kind)
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = _Bucket(rate.burst, now)
             if len(self._buckets) > MOST_BUCKETS:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(name)
+                del self._buckets[next(iter(self._buckets))]
         return bucket.take(rate, 1.0, now)
 
 
@@ -82,34 +80,34 @@ class SharedRates:
     def __init__(self, shared: Shared, now: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
         self._own = LocalRates(now)
-        self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
+        self._leases: dict[tuple[str, str], _Lease] = {}
         self._now = now
         self._retry_at = -inf
         self.local = False
 
-    def take_leased(self, who: str, kind: str) -> bool:
-        """Whether a request could be taken from what is leased already."""
+    def take_now(self, who: str, kind: str, rate: Rate) -> float | None:
+        """0.0 if a request could be taken from what is leased already; None if Redis must be asked: `take`."""
         lease = self._leases.get((who, kind))
         if lease is not None and lease.left > 0 and self._now() < lease.until:
             lease.left -= 1
-            return True
-        return False
+            return 0.0
+        return None
 
     async def take(self, who: str, kind: str, rate: Rate) -> float:
         """Seconds until the next request of this kind is taken; 0.0: this one is."""
         now = self._now()
         if now < self._retry_at:
-            return self._own.take(who, kind, rate)
+            return self._own.take_now(who, kind, rate) or 0.0
         lease = self._leases.setdefault((who, kind), _Lease())
         if now < lease.refused_until:
             return lease.refused_until - now
         if len(self._leases) > MOST_BUCKETS:
-            self._leases.popitem(last=False)
+            del self._leases[next(iter(self._leases))]
         try:
             got, wait = await self._shared.take(who, kind, rate, max(1, int(rate.per_second * _SHARE)))
         except OSError:
             self.local, self._retry_at = True, now + _LEASE_SECONDS
-            return self._own.take(who, kind, rate)
+            return self._own.take_now(who, kind, rate) or 0.0
         self.local = False
         if not got:
             lease.refused_until = now + min(wait, 0.1)

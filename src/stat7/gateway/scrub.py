@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from stat7.errors import Stat7Error
-from stat7.operations.verify import verify
+from stat7.operations.verify import INFORMATIVE, verify
 from stat7.repository import Repository
 from stat7.stores.base import Finding
 
@@ -22,6 +22,9 @@ MARK: Final = "scrub"
 
 SHARE: Final = 0.1
 """Of the time, so much is spent on it."""
+
+WANTED: Final = "scrub:wanted"
+"""The mark that holds since when everything is to be hashed again, until that was done once."""
 
 _LOOK_SECONDS: Final = 60.0
 
@@ -56,8 +59,7 @@ class Scrub:
         while not self._stop.is_set():
             wait = min(_LOOK_SECONDS, self._interval)
             try:
-                completed = float(self._repository.store.marks().get(MARK, "0"))
-                self._gateway.scrub_completed = completed
+                completed = self._gateway.scrub_completed = self._completed()
                 left = completed + self._interval - time.time()
                 if left <= 0:
                     self._once()
@@ -69,8 +71,17 @@ class Scrub:
                 _log.warning("the scrub broke off: %s", error)
             self._stop.wait(wait)
 
+    def _completed(self) -> float:
+        """When it was last completed, by whichever gateway; 0: never, and since when that is so is told, too."""
+        marks = self._repository.store.marks()
+        if MARK not in marks and WANTED not in marks:
+            self._repository.store.set_mark(WANTED, f"{time.time():.0f}")
+        self._gateway.scrub_wanted = float(marks.get(WANTED, self._gateway.scrub_wanted))
+        return float(marks.get(MARK, "0"))
+
     def _once(self) -> None:
         self._worked, self._done = time.monotonic(), 0
+        self._gateway.monitor.scrub_share.set(0.0)
         verify(self._repository, on_finding=self._found, report=self._told)
         completed = time.time()
         self._repository.store.set_mark(MARK, f"{completed:.0f}")
@@ -78,8 +89,16 @@ class Scrub:
         self._gateway.monitor.scrub_share.set(1.0)
 
     def _found(self, finding: Finding, repaired: bool) -> None:
-        self._gateway.monitor.corrupt("scrub")
-        _log.error("scrub: %s %s: %s", finding.kind, finding.subject, finding.detail)
+        informative = finding.kind in INFORMATIVE
+        if not informative:
+            self._gateway.monitor.corrupt("scrub")
+        _log.log(
+            logging.INFO if informative else logging.ERROR,
+            "scrub: %s %s: %s",
+            finding.kind,
+            finding.subject,
+            finding.detail,
+        )
 
     def _told(self, stage: str, done: int, total: int | None) -> None:
         """Note how far it is, and rest for as long as keeps the pace."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stat7 import __version__
 from stat7.errors import NotFound
@@ -22,8 +23,9 @@ _KINDS: Final = {
 }
 
 POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
+    b"media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'"
 )
 _PAGE: Final[list[Header]] = [
     (b"content-security-policy", POLICY),
@@ -52,10 +54,27 @@ async def stats(gateway: Gateway, exchange: Exchange) -> None:
 
 
 async def whoami(gateway: Gateway, exchange: Exchange) -> None:
-    """GET /whoami: what the caller may do."""
+    """GET /whoami: what the caller may do and, unless that is nothing, what a client must know of the rest."""
     exchange.only()
     caller = exchange.caller
-    await exchange.answer_json({"name": caller.name, "scopes": sorted(caller.scopes)})
+    told = _told(gateway) if caller.scopes else {}
+    await exchange.answer_json({"name": caller.name, "scopes": sorted(caller.scopes), **told})
+
+
+def _told(gateway: Gateway) -> dict[str, Any]:
+    store, files, limits = gateway.repository.store, gateway.repository.files, gateway.settings.limits
+    known = store.capabilities
+    return {
+        "store": {**asdict(known), "indexed": sorted(known.indexed)},
+        "files": {"name": files.name, "durable": files.durable},
+        "limits": {name: getattr(limits, name) for name in ("body", "line", "lines", "file", "batch", "page")},
+    }
+
+
+async def count(gateway: Gateway, exchange: Exchange) -> None:
+    """GET /count: of documents, right at this moment."""
+    exchange.only()
+    await exchange.answer_json({"entities": await gateway.pool.call(gateway.repository.store.count)})
 
 
 async def openapi(gateway: Gateway, exchange: Exchange) -> None:

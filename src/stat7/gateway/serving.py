@@ -37,7 +37,6 @@ PORT: Final = 7007
 METRICS_PORT: Final = 7008
 
 _HEADER_BYTES: Final = 64 * 1024
-_HEADER_SECONDS: Final = 15
 _CONNECTIONS: Final = 4096
 _DRAIN_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 5.0
@@ -67,10 +66,8 @@ class Place:
     @classmethod
     def read(cls, text: str, port: int) -> Place:
         """From HOST, HOST:PORT, :PORT or [V6]:PORT; without a port it is `port`. Raises ConfigError."""
-        host, colon, number = text.rpartition(":") if not text.endswith("]") else (text, "", "")
-        if not colon:
-            host, number = text, str(port)
-        if host.count(":") > 1 and not host.startswith("["):
+        host, colon, number = text.rpartition(":")
+        if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
             host, number = text, str(port)
         if not (number.isascii() and number.isdigit() and int(number) < 65536):
             raise ConfigError(f"{text}: {number!r} is no port; write HOST:PORT, such as 127.0.0.1:{port}")
@@ -124,7 +121,8 @@ class _Serving:
             server = _server(gateway, replace(deployment, bind=bind))
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.stopping.set)
+                with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C ends it at once
+                    loop.add_signal_handler(number, self.stopping.set)
             serving = asyncio.ensure_future(server.serve())
             looking = asyncio.ensure_future(_look(gateway))
             stop = asyncio.ensure_future(self.stopping.wait())
@@ -148,7 +146,7 @@ class _Serving:
             metrics=metrics,
         )  # fmt: skip
         self.opened.callback(repository.close)
-        monitor.watch_calls(metrics)
+        monitor.watch_calls(metrics, repository)
         ring = KeyRing(self._key_store(deployment, repository))
         ring.refresh()
         public, loopback = deployment.settings.public_read, deployment.bind.loopback
@@ -163,10 +161,10 @@ class _Serving:
             hosts = (settings.hosts or frozenset()) | {"localhost", "127.0.0.1", "::1", deployment.bind.host}
             settings = replace(settings, hosts=hosts)
         audit = Audit(deployment.audit, reads=deployment.audit_reads)
-        folder = local_path(deployment.store)
+        parts = {"store": local_path(deployment.store), "files": local_path(deployment.files)}
         gateway = Gateway(
             repository, Access(ring, strangers), settings, monitor, audit,
-            folder=None if folder is None else folder.absolute().parent,
+            folders={part: path.absolute().parent for part, path in parts.items() if path is not None},
         )  # fmt: skip
         self._share_limits(gateway, deployment)
         if deployment.scrub:
@@ -235,7 +233,9 @@ def _server(gateway: Gateway, deployment: Deployment) -> Any:
         backpressure=_CONNECTIONS,
         websockets=False,
         log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(gateway.settings.limits.idle * 1000), max_buffer_size=_HEADER_BYTES
+        ),
         http2_settings=HTTP2Settings(max_headers_size=_HEADER_BYTES, keep_alive_interval=30_000),
         ssl_cert=certificate,
         ssl_key=key,

@@ -18,7 +18,6 @@ from stat7.gateway.problems import bad_request, forbidden, too_large
 from stat7.operations.digest import digest as take_digest
 from stat7.operations.resuming import MARK as COPY
 from stat7.record import Notice, Record, normalise_json
-from stat7.repository import Repository
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
@@ -37,16 +36,18 @@ async def _paged(exchange: Exchange) -> tuple[str | None, int]:
 async def scan(gateway: Gateway, exchange: Exchange) -> None:
     """GET /scan: documents and notices, as NDJSON."""
     cursor, limit = await _paged(exchange)
-    body, following = await gateway.pool.call(_scan, gateway.repository, cursor, limit)
+    body, following = await gateway.pool.call(_scan, gateway, cursor, limit)
     headers = [(b"cache-control", b"no-store")]
     if following is not None:
         headers.append((CURSOR, following.encode("ascii")))
     await exchange.answer(200, body, NDJSON, headers)
 
 
-def _scan(repository: Repository, cursor: str | None, limit: int) -> tuple[bytes, str | None]:
-    page = repository.store.scan(cursor, limit)
-    return lines.held_lines(verified_each(dict(page.items)).items()), page.cursor
+def _scan(gateway: Gateway, cursor: str | None, limit: int) -> tuple[bytes, str | None]:
+    page = gateway.repository.store.scan(cursor, limit)
+    held = verified_each(dict(page.items))
+    gateway.monitor.look_for_damage(held.values())
+    return lines.held_lines(held.items()), page.cursor
 
 
 async def _page(
@@ -105,7 +106,7 @@ async def set_mark(gateway: Gateway, exchange: Exchange) -> None:
     """POST /marks: one that isn't a key; others than a copy's are for admins."""
     given = await exchange.json()
     wanted = isinstance(given, dict) and given.keys() == {"name", "value"} and isinstance(given["name"], str)
-    if not wanted or not isinstance(given["value"], str | None) or not 0 < len(given["name"]) <= 200:
+    if not wanted or not isinstance(given["value"], str | None) or not 0 < len(given["name"]) <= 300:
         raise bad_request("expected an object of name and value, the latter a text or null", "body")
     name = exchange.subject = given["name"]
     if name.startswith(access.MARK) or (name != COPY and access.ADMIN not in exchange.caller.scopes):

@@ -25,6 +25,7 @@ from stat7.registry.files import (
     MemoryFilesConfig,
     S3Config,
 )
+from stat7.registry.http import GatewayConfig, GatewayFilesConfig, GatewayStoreConfig
 from stat7.registry.shards import ShardsConfig
 from stat7.registry.stores import MemoryConfig, PostgreSQLConfig, SQLiteConfig, StoreConfig
 from stat7.registry.urls import Config, escaped, path_in, read_options, redact, split
@@ -46,6 +47,7 @@ __all__ = [
     "configure_files",
     "configure_store",
     "files_beside",
+    "gateway_of",
     "local_path",
     "open_cache",
     "open_files",
@@ -65,6 +67,8 @@ STORES: Final[Mapping[str, type[StoreConfig]]] = {
     "cassandra": CassandraConfig,
     "dynamodb": DynamoDBConfig,
     "shards": ShardsConfig,
+    "https": GatewayStoreConfig,
+    "http": GatewayStoreConfig,
 }
 """The stores of entities, by scheme."""
 
@@ -74,6 +78,8 @@ FILES: Final[Mapping[str, type[FilesConfig]]] = {
     "s3": S3Config,
     "az": AzureConfig,
     "gs": GoogleConfig,
+    "https": GatewayFilesConfig,
+    "http": GatewayFilesConfig,
 }
 """The stores of files, by scheme."""
 
@@ -93,19 +99,34 @@ _PATH_SCHEMES: Final = {"sqlite": SQLiteConfig.example, "file": LocalFilesConfig
 _EXTRAS: Final = {
     "postgresql": "postgres", "postgres": "postgres", "s3": "s3", "az": "azure", "gs": "gcs", "redis": "redis",
     "rediss": "redis", "shards": "postgres", "dynamodb": "dynamodb",
-    "cassandra": "cassandra",
+    "cassandra": "cassandra", "https": "client", "http": "client",
 }  # fmt: skip
 
 
-def open_store(url: str, *, make: bool = True) -> Store:
-    """Open the store of entities at `url`, and make it if it isn't there; unless `make`, that is a ConfigError."""
+def open_store(url: str, *, make: bool = True, key: str | None = None) -> Store:
+    """Open the store of entities at `url`, and make it if it isn't there; unless `make`, that is a ConfigError.
+
+    `key`: of a gateway; other stores have no use for it.
+    """
     config = configure_store(url)
+    config = config.with_key(key) if isinstance(config, GatewayStoreConfig) else config
     return _opened(url, lambda: config.open(make=make))
 
 
-def open_files(url: str) -> FileStore:
-    """Open the store of files at `url`; raises ConfigError."""
-    return _opened(url, configure_files(url).open)
+def open_files(url: str, *, key: str | None = None) -> FileStore:
+    """Open the store of files at `url`; raises ConfigError. `key`: of a gateway."""
+    config = configure_files(url)
+    config = config.with_key(key) if isinstance(config, GatewayFilesConfig) else config
+    return _opened(url, config.open)
+
+
+def gateway_of(url: str) -> str | None:
+    """The address of the gateway that a URL names, without key and options; None for other schemes.
+
+    Raises ConfigError.
+    """
+    config = configure_store(url) if url.partition(":")[0].lower() in ("https", "http") else None
+    return config.settings.url if isinstance(config, GatewayConfig) else None
 
 
 def open_cache(url: str) -> Cache:
@@ -151,13 +172,16 @@ def anchored(url: str, folder: Path) -> str:
 
 
 def files_beside(store: str) -> str:
-    """The URL of the files that go with a store if nobody names others: `file:X-files` with `sqlite:X.db`.
+    """The URL of the files that go with a store if nobody names others: `file:X-files` with `sqlite:X.db`, of a gateway
+    its own.
 
     Two stores never share files by this rule unless they differ only in `.db`. Raises ConfigError where there is none.
     """
     config = configure_store(store)
     if isinstance(config, MemoryConfig):
         return f"memory:{quote(config.name)}"
+    if isinstance(config, GatewayConfig):
+        return store
     path = local_path(store)
     if path is None:
         reason = "it doesn't say where its files are; name them too: --files URL, or STORE,FILES, or files= in Python"

@@ -74,6 +74,7 @@ class Capabilities:
     `max_batch`: most items that one call should carry. `consistent_find`: what was put is found at once. `durable`:
     what is acknowledged survives a power cut. `ordered_scan`: `scan` goes in address order and `scan_heads` in some
     stable order. `shared`: other processes can open the same store. `indexed`: the query fields served by an index.
+    `embedded`: it answers from this process in microseconds as a rule, rather than from a server.
     `refuses_scans`: a find that no index serves reads a whole cluster, so the façade refuses it unless it is allowed.
     """
 
@@ -84,6 +85,7 @@ class Capabilities:
     ordered_scan: bool = True
     shared: bool = True
     refuses_scans: bool = False
+    embedded: bool = False
     indexed: frozenset[str] = field(default_factory=frozenset)
 
 

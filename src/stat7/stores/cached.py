@@ -24,6 +24,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -115,6 +116,7 @@ class CachedStore(CachedElsewhere):
 
     def __init__(self, inner: Store, cache: Cache, *, lease_seconds: float = LEASE_SECONDS) -> None:
         super().__init__(inner, lease_seconds)
+        self.capabilities = replace(inner.capabilities, embedded=False)
         self.cache = cache
         self._closed = False
         # One tuple, so that threads see both of one time: the newest token (None: no cache now), and until when.

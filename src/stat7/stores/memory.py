@@ -82,7 +82,7 @@ class MemoryStore:
     `name`: all stores opened under one name share their contents while the process runs; "" shares with nobody.
     """
 
-    capabilities = Capabilities(name="memory", durable=False, shared=False, indexed=frozenset({"file"}))
+    capabilities = Capabilities(name="memory", durable=False, shared=False, embedded=True, indexed=frozenset({"file"}))
 
     def __init__(self, name: str = "") -> None:
         self.name = name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 
 from stat7.address import Address
@@ -33,6 +34,7 @@ class ReplicatedStore(StoreWrapper):
 
     def __init__(self, inner: Store, open_replica: Callable[[], Store]) -> None:
         super().__init__(inner)
+        self.capabilities = replace(inner.capabilities, embedded=False)
         self.repaired = 0
         self._replica = Lazy(open_replica)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from stat7.errors import ConfigError
-from stat7.registry import anchored, configure_store, local_path, redact
+from stat7.registry import anchored, configure_store, gateway_of, local_path, redact
 from stat7.stress.environment import filesystem_of
 from stat7.stress.subject import Location
 from stat7.stress.tasks.ingest import Remove
@@ -141,7 +141,8 @@ def given_location(store: str, files: str | None) -> Location:
     be opened.
     """
     configure_store(store)
-    location = Location(store, files or "memory:")
+    # A gateway decides by itself what is put, where its files are its own; other stores need none to be measured.
+    location = Location(store, files or (store if gateway_of(store) else "memory:"))
     with location.open() as repository:
         if not repository.store.capabilities.shared:
             reason = (

@@ -9,12 +9,12 @@
 | cassandra_cluster | | a Cassandra of three nodes that a module's tests may stop and kill; one at a time on a machine |
 | dynamodb | dynamodb_server | a DynamoDB without tables |
 | | gateway | `stat7 serve` on an SQLite store, with keys; tests share what is in it |
-| start_server(server) | | starts a server of the test's own, to be set otherwise or to be killed |
+| start_server(server) | | starts a server of the test's own: Prometheus(config), say, or one to be killed |
 | fault_proxy(server) | | a FaultProxy before a server |
 
 Without the program a test is skipped, and the reason says how to install it; if STAT7_TEST_REQUIRE (a comma list:
-postgres,redis,s3,gcs,azure,cassandra,dynamodb) names it, the test fails instead. Each process of pytest-xdist has
-servers of its own.
+postgres,redis,s3,gcs,azure,cassandra,dynamodb,prometheus,alertmanager) names it, the test fails instead. Each process
+of pytest-xdist has servers of its own.
 The marker `server` is on all tests that use any of them (save fault_proxy alone): `pytest -m "not server"`.
 What servers printed during a test that failed is shown in its report, and their log files are kept.
 """

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 _CAPABILITIES: Final = Capabilities(
-    name="sqlite", indexed=frozenset({"realm", "horizon", "lineage", "adjacent_to", "file"})
+    name="sqlite", embedded=True, indexed=frozenset({"realm", "horizon", "lineage", "adjacent_to", "file"})
 )
 
 

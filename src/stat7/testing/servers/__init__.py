@@ -17,12 +17,14 @@ from stat7.testing.servers.gcs import GcsServer
 from stat7.testing.servers.objects import Bucket
 from stat7.testing.servers.postgresql import PostgreSQL
 from stat7.testing.servers.programs import PROGRAMS, Program, ProgramMissing
+from stat7.testing.servers.prometheus import Alertmanager, Prometheus
 from stat7.testing.servers.proxy import FaultProxy
 from stat7.testing.servers.redis import Redis
 from stat7.testing.servers.s3 import S3Server
 
 __all__ = [
     "PROGRAMS",
+    "Alertmanager",
     "AzureServer",
     "Bucket",
     "Cassandra",
@@ -34,6 +36,7 @@ __all__ = [
     "PostgreSQL",
     "Program",
     "ProgramMissing",
+    "Prometheus",
     "Redis",
     "S3Server",
     "Server",

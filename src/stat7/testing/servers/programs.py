@@ -170,5 +170,20 @@ _JARS = "set STAT7_SERVERS to a folder where it has put them"
 CASSANDRA_NODE = Program("cassandra", "Cassandra", lambda: _jar("cassandra", f"cassandra-all-{CASSANDRA}.jar"), _JARS)
 DYNAMODB_LOCAL = Program("dynamodb", "DynamoDB Local", lambda: _jar("dynamodb", f"DynamoDBLocal-{DYNAMODB}.jar"), _JARS)
 
-PROGRAMS = {program.name: program for program in (POSTGRES, REDIS, S3, GCS, AZURE, CASSANDRA_NODE, DYNAMODB_LOCAL)}
+PROMETHEUS = Program(
+    "prometheus",
+    "Prometheus",
+    lambda: _first([shutil.which("prometheus")]) if shutil.which("promtool") else None,
+    "install it with your system's package manager",
+)
+ALERTMANAGER = Program(
+    "alertmanager",
+    "Alertmanager",
+    # Debian's package has a name of its own for it, as the other one's is not its own.
+    lambda: _first([shutil.which("prometheus-alertmanager"), shutil.which("alertmanager")]),
+    "install it with your system's package manager",
+)
+
+_SERVERS = (POSTGRES, REDIS, S3, GCS, AZURE, CASSANDRA_NODE, DYNAMODB_LOCAL, PROMETHEUS, ALERTMANAGER)
+PROGRAMS = {program.name: program for program in _SERVERS}
 """All of them by name, in the order in which they are installed."""
