@@ -50,8 +50,8 @@ ENTITY = {
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys, stat7
 OF_EXTRAS = {
-    "PIL", "boto3", "botocore", "cassandra", "google", "hypothesis", "jsonschema", "matplotlib", "numpy", "obstore",
-    "psutil", "psycopg", "psycopg_pool", "pytest", "redis", "scipy"
+    "PIL", "boto3", "botocore", "cassandra", "google", "granian", "httpx", "hypothesis", "jsonschema", "matplotlib",
+    "numpy", "obstore", "prometheus_client", "psutil", "psycopg", "psycopg_pool", "pytest", "redis", "scipy"
 }
 for module in pkgutil.walk_packages(stat7.__path__, "stat7."):
     if module.name.endswith("__main__"):

@@ -27,7 +27,7 @@ from typing import Any, Final, TypeVar
 
 from stat7.address import Address
 from stat7.errors import Corrupt, Stat7Error
-from stat7.gateway import entities
+from stat7.gateway import entities, spool
 from stat7.gateway.access import NOBODY, OPEN, READ, REFRESH_SECONDS, Access, Caller
 from stat7.gateway.audit import Audit
 from stat7.gateway.exchange import Disconnected, Exchange, Header, Receive, Scope, Send
@@ -119,6 +119,8 @@ class Gateway:
         self.jobs = Pool(4, _JOB_SECONDS, "jobs")
         self.rates: LocalRates | SharedRates = LocalRates()
         self.pings: dict[str, Callable[[], object]] = {}
+        self.spooled: set[str] = set()
+        """Files of answers that are being sent, to be removed at the end if not before."""
         self.draining = False
         self.scrub_interval = 0.0
         self.scrub_completed = 0.0
@@ -368,6 +370,8 @@ class Gateway:
         """Wait for the calls that run, and close what is open."""
         for pool in (self.pool, self.uploads, self.jobs):
             pool.close()
+        for path in self.spooled:
+            spool.remove(path)
         self.repository.close()
         self.audit.close()
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stat7.address import Address, is_address
 from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound, Stat7Error
-from stat7.gateway import lines
-from stat7.gateway.exchange import JSON, NDJSON, Disconnected, Exchange, Header
+from stat7.gateway import lines, spool
+from stat7.gateway.exchange import JSON, NDJSON, Disconnected, Exchange
 from stat7.gateway.problems import Problem, bad_request, problem_of, too_large
 from stat7.putting import PutResult, Status
 from stat7.record import Notice, Record, check_id, format_time, normalise_json, parse_time
@@ -94,7 +94,8 @@ async def post_entities(gateway: Gateway, exchange: Exchange) -> None:
         given = exchange.only("heads").get("heads", "move")
         if given not in ("move", "keep"):
             raise bad_request("is not one of move, keep", "heads")
-        await _post_many(gateway, exchange, keep=given == "keep")
+        with gateway.transfer():
+            await _post_many(gateway, exchange, keep=given == "keep")
     elif exchange.media_type in ("application/json", ""):
         exchange.only()
         (result,) = await gateway.pool.call(gateway.repository.put_many, [await exchange.body()])
@@ -190,7 +191,9 @@ async def names_in(gateway: Gateway, exchange: Exchange, field: str, most: int =
 async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
     """POST /entities/batch-get."""
     addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
-    await stream(exchange, _read_many(gateway, list(dict.fromkeys(addresses))))
+    pieces = _read_many(gateway, list(dict.fromkeys(addresses)))
+    with gateway.transfer():
+        await spool.answer(gateway, exchange, 200, NDJSON, [(b"cache-control", b"no-store")], pieces)
 
 
 async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
@@ -201,25 +204,6 @@ async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIte
 
     for start in range(0, len(addresses), 1000):
         yield await gateway.pool.call(read, addresses[start : start + 1000])
-
-
-async def stream(exchange: Exchange, pieces: AsyncIterator[bytes], headers: Sequence[Header] = ()) -> None:
-    """An NDJSON answer in pieces. What goes wrong before the first is a problem, afterwards the last line."""
-    begun = False
-    try:
-        async for piece in pieces:
-            if not begun:
-                await exchange.begin(200, NDJSON, [(b"cache-control", b"no-store"), *headers])
-                begun = True
-            await exchange.write(piece)
-    except (Problem, Stat7Error) as error:
-        if not begun:
-            raise
-        await exchange.write(lines.broken_line(error if isinstance(error, Problem) else problem_of(error)))
-    if begun:
-        await exchange.end()
-    else:
-        await exchange.answer(200, b"", NDJSON, [(b"cache-control", b"no-store"), *headers])
 
 
 async def batch_has(gateway: Gateway, exchange: Exchange) -> None:

@@ -178,15 +178,6 @@ class Exchange:
         except orjson.JSONDecodeError as error:
             raise bad_request(f"is no JSON: {error}", "body") from None
 
-    async def drain(self, most: int) -> None:
-        """Read what is left of a small body, so that the connection can serve the next request."""
-        left = most
-        while left > 0:
-            message = await self._next()
-            left -= len(message.get("body", b"")) or 1
-            if not message.get("more_body", False):
-                return
-
     async def _next(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), self.limits.idle)
@@ -229,8 +220,9 @@ class Exchange:
         """One piece of the answer."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    async def write_file(self, path: str) -> None:
-        """A file as the whole body: the server reads it as fast as the client takes it."""
+    async def answer_file(self, status: int, kind: bytes, headers: Iterable[Header], path: str) -> None:
+        """A file as the whole body: the server reads it as fast as the client takes it. `headers` tell its length."""
+        await self.begin(status, kind, headers)
         await self._send({"type": "http.response.pathsend", "path": path})
 
     async def end(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from stat7.files.base import StoredFile
+from stat7.gateway import spool
 from stat7.gateway.entities import checked_address, matches_tag, names_in
 from stat7.gateway.exchange import Exchange, Header
 from stat7.gateway.problems import Problem, bad_request
@@ -125,8 +126,7 @@ async def _send(
 ) -> None:
     """One part of the file as the body.
 
-    A whole local file that is larger than a piece is verified first and then sent by the server itself: what goes out
-    in pieces from here waits in memory for a client that is slow to take it.
+    A whole local file that is large is verified first and then sent by the server itself.
     """
     ((start, end),) = spans
     length = (b"content-length", b"%d" % (end - start))
@@ -135,17 +135,12 @@ async def _send(
         return
     with gateway.transfer():
         path: str | None = getattr(gateway.repository.files, "path", _nowhere)(file.sha256)
-        if path is not None and end - start == file.size > _PIECE:
+        if path is not None and end - start == file.size > spool.IN_MEMORY:
             await gateway.jobs.call(_verify, gateway, file)
             gateway.monitor.sent(file.size)
-            await exchange.begin(status, kind, [*headers, length])
-            await exchange.write_file(path)
-            return
-        pieces = await gateway.pool.call(_first, gateway, file, Span(start, end))
-        await exchange.begin(status, kind, [*headers, length])
-        async for piece in _rest(gateway, *pieces):
-            await exchange.write(piece)
-        await exchange.end()
+            await exchange.answer_file(status, kind, [*headers, length], path)
+        else:
+            await spool.answer(gateway, exchange, status, kind, headers, _pieces(gateway, file, Span(start, end)))
 
 
 async def _send_parts(
@@ -165,18 +160,17 @@ async def _send_parts(
     if exchange.method == "HEAD":
         await exchange.answer_head(206, multipart, whole)
         return
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for head, span in zip(heads, spans, strict=True):
+            yield head
+            async for piece in _pieces(gateway, file, span):
+                yield piece
+            yield b"\r\n"
+        yield last
+
     with gateway.transfer():
-        pieces = await gateway.pool.call(_first, gateway, file, spans[0])
-        await exchange.begin(206, multipart, whole)
-        for number, (head, span) in enumerate(zip(heads, spans, strict=True)):
-            if number:
-                pieces = await gateway.pool.call(_first, gateway, file, span)
-            await exchange.write(head)
-            async for piece in _rest(gateway, *pieces):
-                await exchange.write(piece)
-            await exchange.write(b"\r\n")
-        await exchange.write(last)
-        await exchange.end()
+        await spool.answer(gateway, exchange, 206, multipart, headers, pieces())
 
 
 def _nowhere(sha256: str) -> None:
@@ -189,19 +183,13 @@ def _verify(gateway: Gateway, file: StoredFile) -> None:
         pass
 
 
-def _first(gateway: Gateway, file: StoredFile, span: Span) -> tuple[bytes | None, Iterator[bytes]]:
-    """The first piece of a span, and those that follow: what is wrong shows before the answer begins."""
-    whole = span == (0, file.size)
-    pieces = gateway.repository.open_file(file.sha256) if whole else gateway.repository.open_file(file.sha256, *span)
-    return next(pieces, None), pieces
-
-
-async def _rest(gateway: Gateway, first: bytes | None, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    piece = first
-    while piece is not None:
+async def _pieces(gateway: Gateway, file: StoredFile, span: Span) -> AsyncIterator[bytes]:
+    """The verified bytes of a span."""
+    repository, whole = gateway.repository, span == (0, file.size)
+    pieces = await gateway.pool.call(repository.open_file, file.sha256, *(() if whole else span))
+    while (piece := await gateway.pool.call(next, pieces, None)) is not None:
         gateway.monitor.sent(len(piece))
         yield piece
-        piece = await gateway.pool.call(next, pieces, None)
 
 
 async def put_file(gateway: Gateway, exchange: Exchange) -> None:

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import orjson
 
 from stat7.address import Address
-from stat7.contracts import Page
 from stat7.entity import Entity
 from stat7.errors import InvalidEntity, InvalidQuery
 from stat7.gateway.entities import checked_address, names_in
@@ -174,8 +173,3 @@ def _move(given: Any) -> HeadMove:
     except InvalidEntity as error:
         raise InvalidQuery("id", error.reason) from None
     return HeadMove(given["id"], given["expected"], given["new"])
-
-
-def page_json(page: Page[Any], items: list[Any]) -> dict[str, Any]:
-    """A page of small things as JSON."""
-    return {"items": items, "cursor": page.cursor}

@@ -45,7 +45,7 @@ class Limits:
     body: int = 256 * MIB
     decompressed: int = 1 * GIB
     line: int = 4 * MIB
-    lines: int = 1_000_000
+    lines: int = 200_000
     file: int = 64 * GIB
     batch: int = 10_000
     page: int = 10_000
