@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import Run, as_json
+from tests.uncounted import environment
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are different there")
 
@@ -17,7 +18,7 @@ def _stat7(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str
     """The command in a process of its own, with `before` carried out there first."""
     code = f"import sys\n{before}\nfrom stat7.cli import main\nmain(sys.argv[1:])"
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())
 
 
 @pytest.mark.parametrize("moment", ["click", "stat7.cli.finding"])

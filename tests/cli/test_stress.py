@@ -33,6 +33,7 @@ from stat7.stress.plan import FULL, QUICK, Mode
 from stat7.stress.results import Results, TestResult, Verdict, validate
 from stat7.stress.runner import Settings
 from stat7.stress.subject import Subject
+from tests.uncounted import environment
 
 TINY = Mode("quick", (300,), 60.0, 0.05, 1000, 0.05, 0.1, workers=())
 
@@ -175,7 +176,7 @@ def test_ctrl_c_ends_the_run_at_once_keeps_what_was_measured_and_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"TMPDIR": str(temporary), "PYTHONFAULTHANDLER": "1"},
+        env=environment(TMPDIR=str(temporary), PYTHONFAULTHANDLER="1"),
     )
     assert process.stderr is not None
     assert any("address" in line for line in process.stderr)  # reads up to the first such line

@@ -31,6 +31,7 @@ from stat7.importers.base import run
 from stat7.importers.entities import read_entities
 from stat7.repository import Repository
 from stat7.stores.sqlite import SQLiteStore
+from tests.uncounted import environment
 
 faulthandler.dump_traceback_later(90, exit=True)
 folder, source = map(Path, sys.argv[1:])
@@ -47,12 +48,12 @@ def test_an_import_that_is_interrupted_from_the_keyboard_leaves_nothing_broken(t
     source = tmp_path / "all.ndjson"
     source.write_bytes(b"\n".join(sample(f"id {number}").document for number in range(COUNT)))
     command = [sys.executable, "-c", IMPORT, str(tmp_path / "library"), str(source)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate()
+        _, complaint = process.communicate(timeout=120)
         assert process.returncode == 0 or b"KeyboardInterrupt" in complaint
     with make_repository("sqlite", tmp_path / "library") as repo:
         done = imported(repo, read_entities(source))

@@ -79,7 +79,7 @@ def test_damaged_files_differ_by_a_bit_behind_the_stores_own_check() -> None:
 def test_hoarding_files_store_a_second_copy() -> None:
     inside = repository()
     hoarding = sabotage_files.hoarding(inside)
-    assert hoarding.put_file(DATA) == inside.stat_file(hoarding.put_file(DATA).sha256)
+    assert hoarding.put_file(DATA)[:2] == inside.stat_file(hoarding.put_file(DATA).sha256)[:2]
     assert len(inside.files.scan(None, 10).items) == 2
 
 
