@@ -19,6 +19,7 @@ from stat7.operations.verify import verify
 from stat7.testing.samples import sample
 from tests.importers.support import imported
 from tests.repositories import make_repository
+from tests.uncounted import environment
 
 COUNT = 3000
 
@@ -31,7 +32,6 @@ from stat7.importers.base import run
 from stat7.importers.entities import read_entities
 from stat7.repository import Repository
 from stat7.stores.sqlite import SQLiteStore
-from tests.uncounted import environment
 
 faulthandler.dump_traceback_later(90, exit=True)
 folder, source = map(Path, sys.argv[1:])
