@@ -215,6 +215,12 @@ def parse_time(text: str, path: str = "created_at") -> int:
     return milliseconds
 
 
+def check_line(text: str, path: str) -> None:
+    """Raise InvalidEntity unless `text`, the case or reason of a notice, is one line that says something."""
+    if not text.strip() or not text.isprintable():
+        raise InvalidEntity(path, f"{ascii(text)[:80]} is not one line of text; a notice keeps it for good")
+
+
 def check_id(value: Any, path: str = "id") -> str:
     """Return `value` if it may name an entity (1-256 bytes of UTF-8, NFC, no controls), else raise InvalidEntity."""
     text = _checked_text(value, path, MAX_ID_BYTES)

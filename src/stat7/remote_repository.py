@@ -6,43 +6,33 @@ All else is as in any repository: what comes back is hashed again here, and what
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from stat7.errors import InvalidEntity, Unavailable
+from stat7.errors import Unavailable
 from stat7.files.base import FileStore
 from stat7.putting import PutResult, Status
 from stat7.record import Record
 from stat7.remote import answers
 from stat7.remote.lines import Line
-from stat7.repository import Document, Repository, to_record
+from stat7.repository import Repository
 from stat7.stores.http import HttpStore
 
 _STATUSES: Final = {status.value: status for status in Status}
 
 
 class RemoteRepository(Repository):
-    """A `Repository` of which both parts are those of one gateway. A key of scope write suffices to put."""
+    """A `Repository` of which both parts are those of one gateway. A key of scope write suffices to put.
+
+    What a broken-off answer leaves open is asked again, as long as `retry` says, and UNAVAILABLE in the end; what was
+    stored already by then comes as EXISTED.
+    """
 
     def __init__(self, store: HttpStore, files: FileStore, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(store, files, clock=clock)
         self._gateway = store
 
-    def put_many(self, documents: Iterable[Document]) -> list[PutResult]:
-        """See Repository.put_many. What a broken-off answer leaves open is asked again, as long as `retry` says, and
-        UNAVAILABLE in the end; what was stored already by then comes as EXISTED.
-        """
-        records: list[Record] = []
-        refused: dict[int, PutResult] = {}
-        for place, document in enumerate(documents):
-            try:
-                records.append(to_record(document))
-            except InvalidEntity as error:
-                refused[place] = PutResult(Status.REFUSED, None, error)
-        put = iter(self._post(records))
-        return [refused.get(place) or next(put) for place in range(len(records) + len(refused))]
-
-    def _post(self, records: Sequence[Record]) -> list[PutResult]:
+    def _put(self, records: Sequence[Record]) -> list[PutResult]:
         url = self._gateway.connection.url
         try:
             posted = self._gateway.post([record.document for record in records])

@@ -23,7 +23,7 @@ from stat7.putting import PutResult as PutResult
 from stat7.putting import Status as Status
 from stat7.putting import put_batch
 from stat7.query import Query
-from stat7.record import Notice, Record, check_id, format_time, normalise, normalise_json, read_canonical
+from stat7.record import Notice, Record, check_id, check_line, format_time, normalise, normalise_json, read_canonical
 from stat7.stored import parse_stored, read_stored, verified
 from stat7.stores.base import Match, Plan, Store
 
@@ -77,21 +77,7 @@ class Repository:
         makes the items it had not yet acknowledged UNAVAILABLE, with that error; putting the batch again completes it.
         Raises nothing but what iterating over `documents` raises.
         """
-        records: list[Record] = []
-        refused: dict[int, PutResult] = {}
-        for place, document in enumerate(documents):
-            try:
-                records.append(to_record(document))
-            except InvalidEntity as error:
-                refused[place] = PutResult(Status.REFUSED, None, error)
-        put: list[PutResult] = []
-        size = self.store.capabilities.max_batch
-        for start in range(0, len(records), size):
-            put += put_batch(self.store, self.files, records[start : start + size], self.now_ms())
-        if not refused:
-            return put
-        following = iter(put)
-        return [refused.get(place) or next(following) for place in range(len(put) + len(refused))]
+        return put_each(documents, self._put)
 
     def put_exact(self, address: Address, data: bytes) -> PutResult:
         """Store bytes that must be canonical and hash to `address`; other bytes are REFUSED, naming both addresses."""
@@ -133,7 +119,7 @@ class Repository:
 
     def head(self, id: str) -> Address:
         """The address of the current version of an id. Raises NotFound, or InvalidQuery for what can't be an id."""
-        address = self.store.heads((_checked_id(id),)).get(id)
+        address = self.store.heads((checked_id(id),)).get(id)
         if address is None:
             raise NotFound(id)
         return address
@@ -155,7 +141,7 @@ class Repository:
 
         Raises NotFound at once if nothing current has, or names, this id.
         """
-        head = self.store.heads((_checked_id(id),)).get(id)
+        head = self.store.heads((checked_id(id),)).get(id)
         held = None if head is None else self.store.get((head,)).get(head)
         named = read_stored(head, held).adjacency if head is not None and isinstance(held, bytes) else []
         incoming = self._matches(Query(adjacent_to=id), None, False)
@@ -275,6 +261,14 @@ class Repository:
 
     # Inside
 
+    def _put(self, records: Sequence[Record]) -> list[PutResult]:
+        """What becomes of each record, in order."""
+        put: list[PutResult] = []
+        size = self.store.capabilities.max_batch
+        for start in range(0, len(records), size):
+            put += put_batch(self.store, self.files, records[start : start + size], self.now_ms())
+        return put
+
     def _history(self, id: str, head: Address) -> Iterator[Entity | Notice]:
         address: Address | None = head
         met: set[Address] = set()  # no hash binds what a notice says: those from elsewhere may lead in a circle
@@ -331,13 +325,29 @@ class Repository:
             if not is_address(address):
                 raise InvalidQuery("address", f"{ascii(address)[:80]} is not 64 lowercase hex digits")
         for name, text in (("case", case), ("reason", reason)):
-            if not text.strip() or not text.isprintable():
-                raise InvalidEntity(name, f"{ascii(text)[:80]} is not one line of text; a notice keeps it for good")
+            check_line(text, name)
         now = format_time(self.now_ms())
         return [Notice(address, case, reason, now) for address in addresses]
 
 
-def _checked_id(id: str) -> str:
+def put_each(documents: Iterable[Document], put: Callable[[Sequence[Record]], Sequence[PutResult]]) -> list[PutResult]:
+    """REFUSED for each document that is no entity, and for the others what `put` says, in the order of all.
+
+    Raises what iterating over `documents` and `put` raise.
+    """
+    records: list[Record] = []
+    refused: dict[int, PutResult] = {}
+    for place, document in enumerate(documents):
+        try:
+            records.append(to_record(document))
+        except InvalidEntity as error:
+            refused[place] = PutResult(Status.REFUSED, None, error)
+    following = iter(put(records))
+    return [refused.get(place) or next(following) for place in range(len(records) + len(refused))]
+
+
+def checked_id(id: str) -> str:
+    """An id that is asked for. Raises InvalidQuery for what can't be one."""
     try:
         return check_id(id)
     except InvalidEntity as error:

@@ -13,7 +13,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Protocol
@@ -134,15 +134,22 @@ def create_key(
 def list_keys(store: KeyStore) -> list[Key]:
     """Every key, the oldest first. A mark that can't be read raises ConfigError."""
     found: list[Key] = []
+    for id, key in _read_keys(store):
+        if key is None:
+            raise ConfigError(f"the key {id} can't be read: revoke it and make another")
+        found.append(key)
+    return sorted(found, key=lambda key: (key.created, key.id))
+
+
+def _read_keys(store: KeyStore) -> Iterator[tuple[str, Key | None]]:
+    """The id of every key, and the rest of it; None for a mark that can't be read."""
     for mark, text in store.marks().items():
         if mark.startswith(MARK):
             try:
-                found.append(Key.read(mark, text))
+                key = Key.read(mark, text)
             except ValueError:
-                raise ConfigError(
-                    f"the key {mark.removeprefix(MARK)} can't be read: revoke it and make another"
-                ) from None
-    return sorted(found, key=lambda key: (key.created, key.id))
+                key = None
+            yield mark.removeprefix(MARK), key
 
 
 def revoke_key(store: KeyStore, id: str) -> None:
@@ -175,12 +182,8 @@ class KeyRing:
         """Read the keys again; raises what the store raises. A mark that can't be read is no key."""
         begun = time.monotonic()
         found: dict[bytes, tuple[bytes, Key]] = {}
-        for mark, text in self._store.marks().items():
-            if mark.startswith(MARK):
-                try:
-                    key = Key.read(mark, text)
-                except ValueError:
-                    continue
+        for _, key in _read_keys(self._store):
+            if key is not None:
                 digest = bytes.fromhex(key.sha256)
                 found[digest] = digest, key
         with self._lock:

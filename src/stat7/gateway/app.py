@@ -46,7 +46,6 @@ from stat7.gateway.problems import (
 from stat7.gateway.rates import LocalRates, SharedRates
 from stat7.gateway.routes import ROUTES, Route, Table
 from stat7.gateway.settings import Rate, Settings
-from stat7.putting import PutResult
 from stat7.repository import Repository
 
 Found = TypeVar("Found")
@@ -60,7 +59,6 @@ RECENT_SECONDS: Final = 1.0
 _MOST_RECENT: Final = 50_000
 _STATS_SECONDS: Final = 30.0
 _JOB_SECONDS: Final = 24 * 3600.0
-_SMALL_BODY: Final = 64 * 1024
 _DRAIN_SECONDS: Final = 2.0
 _LATE_SECONDS: Final = 0.5
 
@@ -141,7 +139,6 @@ class Gateway:
         self._stats: tuple[float, dict[str, Any]] | None = None
         self._stats_lock = asyncio.Lock()
         self._refresher: asyncio.Task[None] | None = None
-        self._rates = dict(settings.rates)
         self._strangers_rates = {
             kind: Rate(rate.per_second * settings.strangers_share, max(1.0, rate.burst * settings.strangers_share))
             for kind, rate in settings.rates.items()
@@ -195,7 +192,7 @@ class Gateway:
             raise _not_allowed(caller, route)
         if route.rate:
             kind = route.rate
-            rate = (self._strangers_rates if caller.key is None else self._rates)[kind]
+            rate = (self._strangers_rates if caller.key is None else self.settings.rates)[kind]
             wait = self.rates.take_now(caller.id, kind, rate)
             if wait is None or wait > 0:
                 await self._wait(caller, kind, rate, wait)
@@ -291,10 +288,6 @@ class Gateway:
             yield
         finally:
             self._transfers -= 1
-
-    def put_documents(self, documents: Sequence[bytes]) -> list[PutResult]:
-        """See entities.put_documents."""
-        return entities.put_documents(self.repository.store, documents)
 
     def openapi(self) -> dict[str, Any]:
         """The description of the interface."""

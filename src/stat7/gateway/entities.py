@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stat7.address import Address, is_address
 from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound, Stat7Error
 from stat7.gateway import lines, spool
-from stat7.gateway.exchange import JSON, NDJSON, Disconnected, Exchange
+from stat7.gateway.exchange import JSON, NDJSON, NO_STORE, Disconnected, Exchange
 from stat7.gateway.problems import Problem, bad_request, problem_of, too_large
 from stat7.putting import PutResult, Status
-from stat7.record import Notice, Record, check_id, format_time, normalise_json, parse_time
-from stat7.stored import get_each
+from stat7.record import Notice, Record, check_id, check_line, format_time, parse_time
+from stat7.repository import put_each
+from stat7.stored import get_each, verified
 from stat7.stores.base import Outcome, Store
 
 if TYPE_CHECKING:
@@ -34,13 +35,11 @@ def read_documents(store: Store, addresses: Sequence[Address]) -> dict[Address, 
 def verified_each(held: Mapping[Address, bytes | Notice]) -> dict[Address, bytes | Notice | Corrupt]:
     """What a store gave, with an error in place of bytes that don't hash to their address."""
     found: dict[Address, bytes | Notice | Corrupt] = {}
-    sha256 = hashlib.sha256
     for address, document in held.items():
-        if isinstance(document, bytes):
-            digest = sha256(document).hexdigest()
-            found[address] = document if digest == address else Corrupt(address, f"they hash to {digest}")
-        else:
-            found[address] = document
+        try:
+            found[address] = verified(address, document) if isinstance(document, bytes) else document
+        except Corrupt as error:
+            found[address] = error
     return found
 
 
@@ -121,7 +120,8 @@ async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> Non
     """
     limits = exchange.limits
     results: asyncio.Queue[bytes | None] = asyncio.Queue()
-    put = gateway.put_documents if keep else gateway.repository.put_many
+    repository = gateway.repository
+    put = partial(put_documents, repository.store) if keep else repository.put_many
     writer: asyncio.Task[None] | None = None
     stored = 0
     try:
@@ -149,7 +149,7 @@ async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> Non
 
 
 async def _write(exchange: Exchange, results: asyncio.Queue[bytes | None]) -> None:
-    await exchange.begin(200, NDJSON, [(b"cache-control", b"no-store")])
+    await exchange.begin(200, NDJSON, [NO_STORE])
     while (piece := await results.get()) is not None:
         await exchange.write(piece)
     await exchange.end()
@@ -157,43 +157,40 @@ async def _write(exchange: Exchange, results: asyncio.Queue[bytes | None]) -> No
 
 def put_documents(store: Store, documents: Sequence[bytes]) -> list[PutResult]:
     """Store documents and leave all heads where they are; files are not looked at. For copies."""
-    records: list[Record] = []
-    results: list[PutResult | None] = []
-    for document in documents:
-        try:
-            records.append(normalise_json(document))
-            results.append(None)
-        except InvalidEntity as error:
-            results.append(PutResult(Status.REFUSED, None, error))
-    outcomes, _ = store.put(records) if records else ([], [])
-    put = iter(zip(records, outcomes, strict=True))
-    return [each or _outcome(*next(put)) for each in results]
+
+    def put(records: Sequence[Record]) -> list[PutResult]:
+        outcomes, _ = store.put(records) if records else ([], [])
+        return [
+            PutResult(_OUTCOMES[outcome], record.address) for record, outcome in zip(records, outcomes, strict=True)
+        ]
+
+    return put_each(documents, put)
 
 
-def _outcome(record: Record, outcome: Outcome) -> PutResult:
-    return PutResult(_OUTCOMES[outcome], record.address)
-
-
-async def names_in(gateway: Gateway, exchange: Exchange, field: str, most: int = 0) -> list[str]:
+async def names_in(exchange: Exchange, field: str) -> list[str]:
     """The texts of one JSON list in the body, plain or as the member `field` of an object."""
     given = await exchange.json(exchange.limits.line * 4)
     if isinstance(given, dict):
         given = given.get(field) if given.keys() == {field} else None
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         raise bad_request(f'expected a JSON list of texts, or {{"{field}": [...]}}', "body")
-    most = most or exchange.limits.batch
-    if len(given) > most:
-        raise too_large(f"{field} in one request", str(most))
+    if len(given) > exchange.limits.batch:
+        raise too_large(f"{field} in one request", str(exchange.limits.batch))
     exchange.subject = f"{len(given)} {field}"
     return given
 
 
+async def digests_in(exchange: Exchange, field: str, named: str = "") -> list[str]:
+    """The same where they are addresses, or digests of files; a bad one is named by `named` (else by `field`)."""
+    return [checked_address(each, named or field) for each in await names_in(exchange, field)]
+
+
 async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
     """POST /entities/batch-get."""
-    addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
+    addresses = await digests_in(exchange, "addresses", "address")
     pieces = _read_many(gateway, list(dict.fromkeys(addresses)))
     with gateway.transfer():
-        await spool.answer(gateway, exchange, 200, NDJSON, [(b"cache-control", b"no-store")], pieces)
+        await spool.answer(gateway, exchange, 200, NDJSON, [NO_STORE], pieces)
 
 
 async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
@@ -208,7 +205,7 @@ async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIte
 
 async def batch_has(gateway: Gateway, exchange: Exchange) -> None:
     """POST /entities/batch-has."""
-    addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
+    addresses = await digests_in(exchange, "addresses", "address")
     there = await gateway.pool.call(gateway.repository.store.has, addresses)
     await exchange.answer_json([each for each in dict.fromkeys(addresses) if each in there])
 
@@ -283,11 +280,9 @@ def read_notice(given: Any, field: str) -> Notice:
     try:
         if notice.id is not None:
             check_id(notice.id)
+        check_line(notice.case, "case")
+        check_line(notice.reason, "reason")
         plain = format_time(parse_time(notice.withdrawn_at, "withdrawn_at"))
     except InvalidEntity as error:
-        raise bad_request(error.reason, f"{field}.{error.path or 'id'}") from None
-    for name in ("case", "reason"):
-        text = getattr(notice, name)
-        if not text.strip() or not text.isprintable():
-            raise bad_request(f"{ascii(text)[:80]} is not one line of text", f"{field}.{name}")
+        raise bad_request(error.reason, f"{field}.{error.path}") from None
     return notice._replace(withdrawn_at=plain)

@@ -26,6 +26,9 @@ Header: TypeAlias = tuple[bytes, bytes]
 
 JSON: Final = b"application/json"
 NDJSON: Final = b"application/x-ndjson"
+NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+"""For answers that tell of what changes."""
+
 _INFLATED: Final = 256 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -191,24 +194,17 @@ class Exchange:
 
     async def answer(self, status: int, body: bytes, kind: bytes = JSON, headers: Iterable[Header] = ()) -> None:
         """The whole answer at once."""
-        length = b"%d" % len(body)
-        head = [(b"content-type", kind), (b"content-length", length), *headers, *self.extra]
-        self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
-        if self.method == "HEAD" or status == 304:
-            body = b""
-        await self._send({"type": "http.response.body", "body": body})
+        await self.begin(status, kind, [(b"content-length", b"%d" % len(body)), *headers])
+        await self.end(b"" if self.method == "HEAD" or status == 304 else body)
 
     async def answer_head(self, status: int, kind: bytes, headers: Iterable[Header]) -> None:
         """The headers alone, as HEAD asks for; they say how long the body would be."""
-        self.status = status
-        head = [(b"content-type", kind), *headers, *self.extra]
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
-        await self._send({"type": "http.response.body", "body": b""})
+        await self.begin(status, kind, headers)
+        await self.end()
 
     async def answer_json(self, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:
         """A JSON answer; never cached, as it tells of what changes."""
-        await self.answer(status, orjson.dumps(value), JSON, [(b"cache-control", b"no-store"), *headers])
+        await self.answer(status, orjson.dumps(value), JSON, [NO_STORE, *headers])
 
     async def begin(self, status: int, kind: bytes, headers: Iterable[Header] = ()) -> None:
         """Begin an answer that comes in pieces, by `write` and, at last, `end`."""
@@ -225,9 +221,9 @@ class Exchange:
         await self.begin(status, kind, headers)
         await self._send({"type": "http.response.pathsend", "path": path})
 
-    async def end(self) -> None:
-        """The answer is complete."""
-        await self._send({"type": "http.response.body", "body": b""})
+    async def end(self, piece: bytes = b"") -> None:
+        """The answer is complete, with one more piece perhaps."""
+        await self._send({"type": "http.response.body", "body": piece})
 
 
 def _parsed(raw: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from stat7.files.base import StoredFile
 from stat7.gateway import spool
-from stat7.gateway.entities import checked_address, matches_tag, names_in
+from stat7.gateway.entities import checked_address, digests_in, matches_tag
 from stat7.gateway.exchange import Exchange, Header
 from stat7.gateway.problems import Problem, bad_request
 
@@ -292,12 +292,12 @@ class _Incoming:
 
 async def stat_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/stat: what is known of files."""
-    names = [checked_address(each, "sha256s") for each in await names_in(gateway, exchange, "sha256s")]
+    names = await digests_in(exchange, "sha256s")
     found = await gateway.pool.call(gateway.repository.files.stat, names)
     await exchange.answer_json({name: each._asdict() for name, each in found.items()})
 
 
 async def renew_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/renew: tell gc that they are in use."""
-    names = [checked_address(each, "sha256s") for each in await names_in(gateway, exchange, "sha256s")]
+    names = await digests_in(exchange, "sha256s")
     await exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.files.refresh, names)))

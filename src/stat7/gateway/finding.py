@@ -11,13 +11,12 @@ import orjson
 
 from stat7.address import Address
 from stat7.entity import Entity
-from stat7.errors import InvalidEntity, InvalidQuery
 from stat7.gateway.entities import checked_address, names_in
-from stat7.gateway.exchange import JSON, Exchange
+from stat7.gateway.exchange import JSON, NO_STORE, Exchange
 from stat7.gateway.problems import bad_request
 from stat7.query import Query
-from stat7.record import Notice, check_id
-from stat7.repository import Repository
+from stat7.record import Notice
+from stat7.repository import Repository, checked_id
 from stat7.stored import read_stored
 from stat7.stores.base import HeadMove
 
@@ -62,7 +61,7 @@ async def find(gateway: Gateway, exchange: Exchange) -> None:
     cursor = given.get("cursor") or None
     documents, allow = flag_of(exchange, "documents", True), flag_of(exchange, "allow_scan", False)
     body, following = await gateway.pool.call(_find, gateway.repository, query, cursor, limit, documents, allow)
-    headers = [(b"cache-control", b"no-store")]
+    headers = [NO_STORE]
     if following is not None:
         link = urlencode({**given, "cursor": following})
         headers.append((b"link", f'</entities?{link}>; rel="next"'.encode("ascii")))
@@ -116,7 +115,7 @@ async def history(gateway: Gateway, exchange: Exchange) -> None:
     start = checked_address(given["cursor"], "cursor") if "cursor" in given else None
     id = _id_of(exchange)
     body = await gateway.pool.call(_history, gateway.repository, id, start, limit_of(exchange))
-    await exchange.answer(200, body, JSON, [(b"cache-control", b"no-store")])
+    await exchange.answer(200, body, JSON, [NO_STORE])
 
 
 def _history(repository: Repository, id: str, start: Address | None, limit: int) -> bytes:
@@ -145,7 +144,7 @@ async def neighbours(gateway: Gateway, exchange: Exchange) -> None:
 
 async def heads(gateway: Gateway, exchange: Exchange) -> None:
     """POST /heads: the current addresses of ids."""
-    ids = await names_in(gateway, exchange, "ids")
+    ids = await names_in(exchange, "ids")
     await exchange.answer_json(await gateway.pool.call(gateway.repository.store.heads, ids))
 
 
@@ -168,8 +167,4 @@ def _move(given: Any) -> HeadMove:
     for name in ("expected", "new"):
         if given[name] is not None:
             checked_address(given[name], name)
-    try:
-        check_id(given["id"])
-    except InvalidEntity as error:
-        raise InvalidQuery("id", error.reason) from None
-    return HeadMove(given["id"], given["expected"], given["new"])
+    return HeadMove(checked_id(given["id"]), given["expected"], given["new"])

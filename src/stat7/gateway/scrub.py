@@ -103,7 +103,7 @@ class Scrub:
     def _told(self, stage: str, done: int, total: int | None) -> None:
         """Note how far it is, and rest for as long as keeps the pace."""
         monitor = self._gateway.monitor
-        monitor.scrubbed.inc(max(0, done - self._done) if done >= self._done else done)
+        monitor.scrubbed.inc(done - self._done if done >= self._done else done)
         self._done = done
         if total:
             monitor.scrub_share.set(min(1.0, done / total))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import socket
@@ -31,6 +30,7 @@ from stat7.metrics import Metrics
 from stat7.opening import open as open_repository
 from stat7.registry import configure_cache, local_path, open_store
 from stat7.registry.caches import RedisConfig
+from stat7.remote.settings import is_loopback
 from stat7.repository import Repository
 
 PORT: Final = 7007
@@ -52,12 +52,7 @@ class Place:
     @property
     def loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def url(self, scheme: str = "http") -> str:
         """As a URL."""

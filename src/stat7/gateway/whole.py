@@ -10,8 +10,8 @@ from stat7.contracts import Page
 from stat7.errors import InvalidEntity
 from stat7.files.base import StoredFile
 from stat7.gateway import access, lines
-from stat7.gateway.entities import checked_address, names_in, verified_each
-from stat7.gateway.exchange import NDJSON, Exchange
+from stat7.gateway.entities import checked_address, digests_in, verified_each
+from stat7.gateway.exchange import NDJSON, NO_STORE, Exchange
 from stat7.gateway.files import upload
 from stat7.gateway.finding import limit_of
 from stat7.gateway.problems import bad_request, forbidden, too_large
@@ -28,16 +28,16 @@ CURSOR: Final = b"stat7-cursor"
 _DOCUMENTS: Final = 500
 
 
-async def _paged(exchange: Exchange) -> tuple[str | None, int]:
+def _paged(exchange: Exchange) -> tuple[str | None, int]:
     exchange.only("cursor", "limit")
     return exchange.query.get("cursor") or None, limit_of(exchange, _DOCUMENTS)
 
 
 async def scan(gateway: Gateway, exchange: Exchange) -> None:
     """GET /scan: documents and notices, as NDJSON."""
-    cursor, limit = await _paged(exchange)
+    cursor, limit = _paged(exchange)
     body, following = await gateway.pool.call(_scan, gateway, cursor, limit)
-    headers = [(b"cache-control", b"no-store")]
+    headers = [NO_STORE]
     if following is not None:
         headers.append((CURSOR, following.encode("ascii")))
     await exchange.answer(200, body, NDJSON, headers)
@@ -53,7 +53,7 @@ def _scan(gateway: Gateway, cursor: str | None, limit: int) -> tuple[bytes, str 
 async def _page(
     gateway: Gateway, exchange: Exchange, fetch: Callable[[str | None, int], Page[Any]], shown: Callable[[Any], Any]
 ) -> None:
-    cursor, limit = await _paged(exchange)
+    cursor, limit = _paged(exchange)
     page = await gateway.pool.call(fetch, cursor, limit)
     await exchange.answer_json({"items": [shown(item) for item in page.items], "cursor": page.cursor})
 
@@ -91,7 +91,7 @@ async def digest(gateway: Gateway, exchange: Exchange) -> None:
 
 async def named_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/named: which of these some document names."""
-    names = [checked_address(each, "sha256s") for each in await names_in(gateway, exchange, "sha256s")]
+    names = await digests_in(exchange, "sha256s")
     await exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.store.named_files, names)))
 
 
@@ -110,7 +110,7 @@ async def set_mark(gateway: Gateway, exchange: Exchange) -> None:
         raise bad_request("expected an object of name and value, the latter a text or null", "body")
     name = exchange.subject = given["name"]
     if name.startswith(access.MARK) or (name != COPY and access.ADMIN not in exchange.caller.scopes):
-        raise forbidden(f"the mark {ascii(name)[:80]} is not set over HTTP" if name != COPY else "")
+        raise forbidden(f"the mark {ascii(name)[:80]} is not set over HTTP")
     await gateway.pool.call(gateway.repository.store.set_mark, name, given["value"])
     await exchange.answer_json({"name": name, "value": given["value"]})
 
@@ -143,7 +143,7 @@ async def repair_file(gateway: Gateway, exchange: Exchange) -> None:
 
 async def discard(gateway: Gateway, exchange: Exchange) -> None:
     """POST /discards: take back documents just stored."""
-    addresses = [checked_address(each) for each in await names_in(gateway, exchange, "addresses")]
+    addresses = await digests_in(exchange, "addresses", "address")
     await gateway.pool.call(gateway.repository.store.discard, addresses)
     await exchange.answer_json({"discarded": len(addresses)})
 

@@ -41,10 +41,7 @@ class Settings:
         """Whether the gateway is on this machine, where nobody listens in."""
         host = self.url.partition("://")[2].partition("/")[0]
         host = host if host.endswith("]") else re.sub(r":[0-9]+$", "", host)
-        try:
-            return ipaddress.ip_address(host.strip("[]")).is_loopback
-        except ValueError:
-            return host.lower() == "localhost"
+        return is_loopback(host.strip("[]"))
 
     def checked(self) -> Settings:
         """Itself. Raises ConfigError for a key that can't be one, or that would travel where others can read it."""
@@ -56,6 +53,14 @@ class Settings:
                 "?insecure=true if the network is your own"
             )
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address (no brackets) is this machine's own to itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def read_place(scheme: str, place: str) -> tuple[str, str]:
