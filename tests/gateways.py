@@ -45,6 +45,17 @@ class Keys:
         self._marks[name] = value
 
 
+class Moved:
+    """A request with the path that the gateway below has for it."""
+
+    def __init__(self, scope: Any, path: str) -> None:
+        self.path = path
+        self._scope = scope
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scope, name)
+
+
 class Served:
     """A gateway at `url`, with the stores behind it, and keys by their scope (and `all`)."""
 
@@ -62,12 +73,12 @@ class Served:
         self._gateway = Gateway(repository, Access(self._ring), settings, Monitor(), Audit())
         self._gateway.audit.note = lambda *_: None  # type: ignore[method-assign]
 
-    async def __call__(self, scope: Any, receive: Any, send: Any, path: str) -> None:
+    async def answer(self, scope: Moved, wire: Any) -> None:
         """Answer one request."""
         if self._ring.age > 1:
             self._ring.refresh()
-        self.paths.append(f"{scope['method']} {path}")
-        await self._gateway({**scope, "path": path}, receive, send)
+        self.paths.append(f"{scope.method} {scope.path}")
+        await self._gateway.__rsgi__(scope, wire)
 
     def keyed(self, key: str = "all", options: str = "") -> str:
         """The URL with a key in it."""
@@ -97,17 +108,10 @@ class Gateways:
         """The gateway at a URL."""
         return next(served for served in self._served if served.url == url)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __rsgi__(self, scope: Any, wire: Any) -> None:
         """Hand a request on."""
-        if scope["type"] != "http":
-            message = await receive()
-            while message["type"] != "lifespan.shutdown":
-                await send({"type": f"{message['type']}.complete"})
-                message = await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        number, _, path = scope["path"][1:].partition("/")
-        await self._served[int(number)](scope, receive, send, f"/{path}")
+        number, _, path = scope.path[1:].partition("/")
+        await self._served[int(number)].answer(Moved(scope, f"/{path}"), wire)
 
     def close(self) -> None:
         """Close all that were added since it was called last."""
@@ -123,7 +127,7 @@ def serving() -> Iterator[Gateways]:
     gateways = Gateways()
     loop = asyncio.new_event_loop()
     server = Server(
-        gateways, address=HOST, port=gateways.port, interface=Interfaces.ASGI, websockets=False, log_enabled=False
+        gateways, address=HOST, port=gateways.port, interface=Interfaces.RSGI, websockets=False, log_enabled=False
     )
 
     def run() -> None:

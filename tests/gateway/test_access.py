@@ -155,7 +155,7 @@ def test_a_mark_that_is_no_key_opens_nothing_and_is_told_to_who_lists(text: str)
     ring = KeyRing(store)
     ring.refresh()
     assert len(ring) == 1
-    assert ring.judge(good.encode()).name == "good"
+    assert ring.judge(good).name == "good"
     with pytest.raises(ConfigError, match="deadbeef can't be read: revoke it"):
         list_keys(store)
 
@@ -165,13 +165,13 @@ def test_keys_that_could_not_be_read_for_long_are_not_believed(monkeypatch: pyte
     text, _ = create_key(store, "k", {READ}, now_ms=0)
     ring = KeyRing(store)
     with pytest.raises(Problem) as refused:
-        ring.judge(text.encode())
+        ring.judge(text)
     assert refused.value.status == 503
     ring.refresh()
-    assert ring.judge(text.encode()).name == "k"
+    assert ring.judge(text).name == "k"
     monkeypatch.setattr(access, "STALE_SECONDS", -1.0)
     with pytest.raises(Problem):
-        ring.judge(text.encode())
+        ring.judge(text)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ ADDRESS = "a" * 64
 
 def heard(problem: told.Problem, kept: bool = True) -> Stat7Error:
     """What a client makes of it."""
-    headers = {"content-type": told.MEDIA_TYPE.decode(), **{k.lower(): v for k, v in problem.headers.items()}}
+    headers = {"content-type": told.MEDIA_TYPE, **{k.lower(): v for k, v in problem.headers.items()}}
     return error_of(URL, problem.status, headers, problem.body("1"), kept)
 
 

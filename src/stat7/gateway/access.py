@@ -16,11 +16,14 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from stat7.errors import ConfigError, InvalidQuery, NotFound, Stat7Error
 from stat7.gateway.problems import Problem, unauthorized
 from stat7.record import format_time, parse_time
+
+if TYPE_CHECKING:
+    from stat7.gateway.rsgi import Headers
 
 READ: Final = "read"
 WRITE: Final = "write"
@@ -34,7 +37,7 @@ PREFIX: Final = "stat7_"
 _ID_DIGITS: Final = 8
 _SECRET_BYTES: Final = 32
 _NAME_LETTERS: Final = 100
-_BEARER: Final = b"Bearer "
+_BEARER: Final = "Bearer "
 
 REFRESH_SECONDS: Final = 0.4
 """Keys are read again so often, so that one that is revoked is refused everywhere within a second."""
@@ -195,7 +198,7 @@ class KeyRing:
         """Seconds since the keys were read."""
         return time.monotonic() - self._read_at
 
-    def judge(self, text: bytes) -> Key:
+    def judge(self, text: str) -> Key:
         """The key of this text. Raises a 401 for one that isn't valid, a 503 where the keys are too old to tell.
 
         It is found by its digest, and how far that agrees with another key's tells nothing of the text.
@@ -203,7 +206,7 @@ class KeyRing:
         if self.age > STALE_SECONDS:
             detail = f"the keys couldn't be read for {STALE_SECONDS:g} s, so none is believed"
             raise Problem(503, "unavailable", "Keys can't be checked", detail, headers={"Retry-After": "1"})
-        digest = sha256(text).digest()
+        digest = sha256(text.encode("utf-8")).digest()
         known, key = self._keys.get(digest, _NO_KEY)
         if key is None or not hmac.compare_digest(digest, known):
             raise unauthorized("this key is not known, or was revoked")
@@ -224,17 +227,19 @@ class Access:
     strangers: frozenset[str] = frozenset()
     _callers: dict[str, Caller] = field(default_factory=dict)
 
-    def identify(self, headers: Mapping[bytes, bytes]) -> Caller | None:
+    def identify(self, headers: Headers) -> Caller | None:
         """Who asks, by `Authorization: Bearer KEY`, or `X-API-Key: KEY`; None for a stranger. Raises a 401."""
-        given = headers.get(b"authorization")
+        given = headers.get("authorization")
         if given is None:
-            text = headers.get(b"x-api-key", b"")
+            text = headers.get("x-api-key") or ""
             if not text:
+                if "authorization" in headers or "x-api-key" in headers:
+                    raise unauthorized("the key that was sent is empty or not ASCII")
                 return None
         elif given.startswith(_BEARER):
             text = given[len(_BEARER) :].strip()
         else:
-            text = _credential(given.decode("latin-1"))
+            text = _credential(given)
         key = self.ring.judge(text)
         caller = self._callers.get(key.id)
         if caller is None or caller.key is not key:
@@ -242,16 +247,16 @@ class Access:
         return caller
 
 
-def _credential(header: str) -> bytes:
+def _credential(header: str) -> str:
     """The key of an Authorization header; with Basic it is the password, whatever the user. Raises a 401."""
     kind, _, rest = header.partition(" ")
     rest = rest.strip()
     if kind.lower() == "bearer" and rest:
-        return rest.encode("latin-1")
+        return rest
     if kind.lower() == "basic":
         try:
-            return base64.b64decode(rest, validate=True).partition(b":")[2]
-        except binascii.Error:
+            return base64.b64decode(rest, validate=True).decode("ascii").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
             pass
     raise unauthorized("Authorization: expected Bearer KEY")
 

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: what happens to every request, in order.
+"""The gateway as an application of its server: what happens to every request, in order.
 
     route        404, 405
     host         421, where strangers may read on loopback: a page elsewhere must not read by a name of its own
@@ -30,7 +30,7 @@ from stat7.errors import Corrupt, Stat7Error
 from stat7.gateway import entities, spool
 from stat7.gateway.access import NOBODY, OPEN, READ, REFRESH_SECONDS, Access, Caller
 from stat7.gateway.audit import Audit
-from stat7.gateway.exchange import Disconnected, Exchange, Header, Receive, Scope, Send
+from stat7.gateway.exchange import Disconnected, Exchange
 from stat7.gateway.gather import Direct, Gather, Pool, Reads
 from stat7.gateway.monitor import Gauges, Monitor, Watched
 from stat7.gateway.openapi import describe
@@ -45,6 +45,7 @@ from stat7.gateway.problems import (
 )  # fmt: skip
 from stat7.gateway.rates import LocalRates, SharedRates
 from stat7.gateway.routes import ROUTES, Route, Table
+from stat7.gateway.rsgi import Header, Scope, Wire
 from stat7.gateway.settings import Rate, Settings
 from stat7.repository import Repository
 
@@ -61,8 +62,6 @@ _STATS_SECONDS: Final = 30.0
 _JOB_SECONDS: Final = 24 * 3600.0
 _DRAIN_SECONDS: Final = 2.0
 _LATE_SECONDS: Final = 0.5
-
-HEADERS: Final[Sequence[Header]] = ((b"x-content-type-options", b"nosniff"), (b"vary", b"authorization, x-api-key"))
 
 
 class Recent:
@@ -127,8 +126,8 @@ class Gateway:
         self.documents = self._reads(partial(entities.read_documents, store))
         self.there = self._reads(lambda asked: dict.fromkeys(store.has(asked), True))
         self.recent = Recent(RECENT_SECONDS)
-        public = b"public" if READ in access.strangers else b"private"
-        self.caching: Header = (b"cache-control", b"%b, max-age=%d" % (public, settings.cache_max_age))
+        public = "public" if READ in access.strangers else "private"
+        self.caching: Header = ("cache-control", f"{public}, max-age={settings.cache_max_age}")
         self._table = Table(routes)
         self._routes = routes
         self._ids = count(1)
@@ -149,33 +148,22 @@ class Gateway:
     def _reads(self, ask: Callable[[Sequence[Address]], Mapping[Address, Found]]) -> Reads[Address, Found]:
         return Direct(ask) if self.repository.store.capabilities.embedded else Gather(self.pool, ask)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's request, or the start and end of the server, as ASGI has it."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003})
-
-    # One request
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __rsgi__(self, scope: Scope, wire: Wire) -> None:
+        """One request, from its routing to its answer."""
         id = f"{self._id_prefix}{next(self._ids):06x}"
-        exchange = Exchange(scope, receive, send, id, self.settings.limits)
-        exchange.extra = [(b"x-request-id", id.encode("ascii")), *HEADERS]
+        exchange = Exchange(scope, wire, id, self.settings.limits)
         self._requests += 1
         try:
             await self._handle(exchange)
         except (Problem, Stat7Error) as error:
-            await self._refuse(exchange, error)
+            self._refuse(exchange, error)
         except Disconnected:
             exchange.status = exchange.status or 499
         except Exception as error:
             # Nothing of it is told to whoever asked: it may hold what they must not see.
             _log.exception("request %s: %s", exchange.id, type(error).__name__)
             detail = f"it is in the gateway's log, as request {exchange.id}"
-            await self._refuse(exchange, Problem(500, "internal", "The gateway failed", detail))
+            self._refuse(exchange, Problem(500, "internal", "The gateway failed", detail))
         finally:
             self._requests -= 1
             self._finish(exchange)
@@ -209,7 +197,7 @@ class Gateway:
         if self._requests > self.settings.limits.requests:
             raise overloaded(f"{self._requests} requests are under way")
 
-    async def _refuse(self, exchange: Exchange, error: Problem | Stat7Error) -> None:
+    def _refuse(self, exchange: Exchange, error: Problem | Stat7Error) -> None:
         """Answer with a problem, unless the answer has begun: then only breaking off tells that it isn't whole."""
         problem = error if isinstance(error, Problem) else problem_of(error)
         if isinstance(error, Corrupt):
@@ -221,11 +209,10 @@ class Gateway:
             self.monitor.broke_off()
             _log.error("request %s broke off: %s", exchange.id, problem.detail)
             raise error
-        headers = [(name.lower().encode("ascii"), text.encode("latin-1")) for name, text in problem.headers.items()]
-        if problem.status in (408, 413) and b"connection" not in dict(headers):
-            headers.append((b"connection", b"close"))
-        with suppress(Disconnected):
-            await exchange.answer(problem.status, problem.body(exchange.id), MEDIA_TYPE, headers)
+        if problem.status in (408, 413):
+            problem.headers["Connection"] = "close"
+        headers = [(name.lower(), text) for name, text in problem.headers.items()]
+        exchange.answer(problem.status, problem.body(exchange.id), MEDIA_TYPE, headers)
 
     def _finish(self, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.begun
@@ -240,7 +227,7 @@ class Gateway:
 
     def _check_host(self, exchange: Exchange) -> None:
         """Against rebinding: a name of somebody else's that was made to lead here."""
-        host = exchange.header(b"host")
+        host = exchange.scope.authority or exchange.header("host")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
         assert self.settings.hosts is not None
         if name.strip("[]").lower() not in self.settings.hosts:
@@ -254,10 +241,10 @@ class Gateway:
 
     def _address(self, exchange: Exchange) -> str:
         """The client's address; what a proxy says of it is believed only of a trusted one."""
-        peer = _peer(exchange.scope)
+        peer = exchange.scope.client.rpartition(":")[0].strip("[]") or "unknown"
         if not self.settings.trusted:
             return peer
-        hops = [hop.strip() for hop in exchange.header(b"x-forwarded-for").split(",")]
+        hops = [hop.strip() for hop in ",".join(exchange.headers.get_all("x-forwarded-for")).split(",")]
         while hops and _is_within(peer, self.settings.trusted):
             hop = hops.pop()
             if not _is_address(hop):
@@ -302,16 +289,9 @@ class Gateway:
 
     # The whole
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._refresher = asyncio.create_task(self._refresh_keys())
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self._shut_down()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    def start(self) -> None:
+        """Begin to read the keys again and again; from the event loop that serves."""
+        self._refresher = asyncio.get_running_loop().create_task(self._refresh_keys())
 
     async def _refresh_keys(self) -> None:
         """Read the keys again and again; while that fails those that are known count, for a few seconds."""
@@ -353,7 +333,8 @@ class Gateway:
         told = {} if problem is None else {"problem": type(problem).__name__}
         return {"ok": problem is None, "seconds": round(time.perf_counter() - begun, 6), **told}
 
-    async def _shut_down(self) -> None:
+    async def stop(self) -> None:
+        """Wait for a moment for what is under way, and close what is open."""
         await self.drain(_DRAIN_SECONDS)
         if self._refresher is not None:
             self._refresher.cancel()
@@ -408,11 +389,6 @@ def _not_allowed(caller: Caller, route: Route) -> Problem:
 
 def _listed(hosts: frozenset[str]) -> str:
     return ", ".join(sorted(hosts))
-
-
-def _peer(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else "unknown"
 
 
 def _is_address(text: str) -> bool:

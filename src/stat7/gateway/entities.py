@@ -52,31 +52,30 @@ def checked_address(text: str, field: str = "address") -> Address:
 
 async def get_entity(gateway: Gateway, exchange: Exchange) -> None:
     """GET, HEAD /entities/{address}."""
-    address = exchange.subject = checked_address(exchange.params[0])
-    tag = b'"%b"' % address.encode("ascii")
-    asked = exchange.headers.get(b"if-none-match")
-    if asked is not None and matches_tag(asked, tag) and await _is_there(gateway, exchange, address):
-        await exchange.answer(304, b"", JSON, ((b"etag", tag), gateway.caching))
+    address = exchange.subject = exchange.params[0]
+    tag = f'"{address}"'
+    asked = exchange.headers.get("if-none-match")
+    known = asked is not None and matches_tag(asked, tag)
+    if known and (gateway.recent.has(address, exchange.begun) or await _is_there(gateway, checked_address(address))):
+        exchange.not_modified((("etag", tag), gateway.caching))
         return
-    held = await gateway.documents.get(address)
+    held = await gateway.documents.get(checked_address(address))
     if not isinstance(held, bytes):
         raise NotFound(address) if held is None else Gone(held) if isinstance(held, Notice) else held
     gateway.monitor.served(len(held))
-    await exchange.answer(200, held, JSON, ((b"etag", tag), gateway.caching))
+    exchange.answer(200, held, JSON, (("etag", tag), gateway.caching))
 
 
-async def _is_there(gateway: Gateway, exchange: Exchange, address: Address) -> bool:
-    if gateway.recent.has(address, exchange.begun):
-        return True
+async def _is_there(gateway: Gateway, address: Address) -> bool:
     there = await gateway.there.get(address) is True
     if there:
         gateway.recent.add(address)
     return there
 
 
-def matches_tag(asked: bytes, tag: bytes) -> bool:
+def matches_tag(asked: str, tag: str) -> bool:
     """Whether If-None-Match names this tag."""
-    return asked == tag or asked.strip() == b"*" or tag in (each.strip() for each in asked.split(b","))
+    return asked == tag or asked.strip() == "*" or tag in (each.strip() for each in asked.split(","))
 
 
 async def put_entity(gateway: Gateway, exchange: Exchange) -> None:
@@ -109,9 +108,9 @@ async def _answer_put(exchange: Exchange, result: PutResult) -> None:
         raise result.error
     assert result.address is not None
     exchange.subject = result.address
-    location = (b"location", b"/entities/" + result.address.encode("ascii"))
+    location = ("location", f"/entities/{result.address}")
     known = {"address": result.address, "status": result.status.value}
-    await exchange.answer_json(known, _STATUS[result.status], [location])
+    exchange.answer_json(known, _STATUS[result.status], [location])
 
 
 async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> None:
@@ -145,14 +144,14 @@ async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> Non
             with suppress(Disconnected):
                 await writer
     if writer is None:
-        await exchange.answer(200, b"", NDJSON)
+        exchange.answer(200, b"", NDJSON)
 
 
 async def _write(exchange: Exchange, results: asyncio.Queue[bytes | None]) -> None:
-    await exchange.begin(200, NDJSON, [NO_STORE])
+    exchange.begin(200, NDJSON, [NO_STORE])
     while (piece := await results.get()) is not None:
         await exchange.write(piece)
-    await exchange.end()
+    exchange.end()
 
 
 def put_documents(store: Store, documents: Sequence[bytes]) -> list[PutResult]:
@@ -207,7 +206,7 @@ async def batch_has(gateway: Gateway, exchange: Exchange) -> None:
     """POST /entities/batch-has."""
     addresses = await digests_in(exchange, "addresses", "address")
     there = await gateway.pool.call(gateway.repository.store.has, addresses)
-    await exchange.answer_json([each for each in dict.fromkeys(addresses) if each in there])
+    exchange.answer_json([each for each in dict.fromkeys(addresses) if each in there])
 
 
 async def withdraw(gateway: Gateway, exchange: Exchange) -> None:
@@ -224,7 +223,7 @@ async def withdraw(gateway: Gateway, exchange: Exchange) -> None:
         raise InvalidEntity("case" if not isinstance(given.get("case"), str) else "reason", "missing: one line of text")
     exchange.subject = ",".join([*(each.address for part in made for each in part), *named[0], *named[1]][:100])
     answer = await gateway.pool.call(_withdraw, gateway, made, named, given.get("case"), given.get("reason"))
-    await exchange.answer_json({name: [notice._asdict() for notice in notices] for name, notices in answer.items()})
+    exchange.answer_json({name: [notice._asdict() for notice in notices] for name, notices in answer.items()})
 
 
 def _withdraw(

@@ -1,33 +1,32 @@
-"""One request and its answer, over plain ASGI."""
+"""One request and its answer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 from stat7.gateway.access import NOBODY
-from stat7.gateway.problems import Problem, bad_request, too_large, too_slow
+from stat7.gateway.problems import Problem, bad_request, broken_off, too_large, too_slow
+from stat7.gateway.rsgi import Header, Scope, Stream, Wire
 
 if TYPE_CHECKING:
     from stat7.gateway.routes import Route
     from stat7.gateway.settings import Limits
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
-
-JSON: Final = b"application/json"
-NDJSON: Final = b"application/x-ndjson"
-NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+NO_STORE: Final[Header] = ("cache-control", "no-store")
 """For answers that tell of what changes."""
+
+_NOSNIFF: Final[Header] = ("x-content-type-options", "nosniff")
+_VARY: Final[Header] = ("vary", "authorization, x-api-key")
 
 _INFLATED: Final = 256 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -44,12 +43,12 @@ class Exchange:
     """
 
     __slots__ = (
+        "_always",
         "_query",
-        "_receive",
-        "_send",
+        "_stream",
+        "_wire",
         "begun",
         "caller",
-        "extra",
         "headers",
         "id",
         "limits",
@@ -65,24 +64,24 @@ class Exchange:
 
     route: Route | None
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, id: str, limits: Limits) -> None:
+    def __init__(self, scope: Scope, wire: Wire, id: str, limits: Limits) -> None:
         self.scope = scope
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.method = scope.method
+        self.path = scope.path
+        self.headers = scope.headers
         self.id = id
         self.limits = limits
+        self._always: tuple[Header, ...] = (("x-request-id", id), _VARY)
         self.params: tuple[str, ...] = ()
         self.route = None
         self.caller = NOBODY
         self.status = 0
         self.received = 0
         self.subject = ""
-        self.extra: list[Header] = []
         self.begun = time.perf_counter()
         self._query: dict[str, str] | None = None
-        self._receive = receive
-        self._send = send
+        self._stream: Stream | None = None
+        self._wire = wire
 
     # What was asked
 
@@ -90,7 +89,7 @@ class Exchange:
     def query(self) -> Mapping[str, str]:
         """The parameters of the query string. Raises a 400 where one occurs twice or isn't UTF-8."""
         if self._query is None:
-            self._query = _parsed(self.scope["query_string"])
+            self._query = _parsed(self.scope.query_string)
         return self._query
 
     def only(self, *names: str) -> Mapping[str, str]:
@@ -102,37 +101,47 @@ class Exchange:
                 raise bad_request(f"is not a parameter here: {known}", name)
         return query
 
-    def header(self, name: bytes) -> str:
+    def header(self, name: str) -> str:
         """A header's text, "" if it wasn't sent."""
-        return self.headers.get(name, b"").decode("latin-1")
+        return self.headers.get(name) or ""
 
     @property
     def media_type(self) -> str:
         """The type of the body, without its parameters."""
-        return self.header(b"content-type").partition(";")[0].strip().lower()
+        return self.header("content-type").partition(";")[0].strip().lower()
 
     async def pieces(self, most: int, what: str = "the body") -> AsyncIterator[bytes]:
-        """The body as it arrives, at most `most` bytes of it. Raises 400, 408, 413 and Disconnected."""
-        limits, begun, more = self.limits, time.monotonic(), True
-        length = self.headers.get(b"content-length", b"0")
+        """The body as it arrives, at most `most` bytes of it. Raises 400, 408 and 413."""
+        limits, begun = self.limits, time.monotonic()
+        length = self.header("content-length")
         if length.isdigit() and int(length) > most:
             raise too_large(what, f"{most} bytes")
-        while more:
-            message = await self._next()
-            piece: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
+        body, empty = aiter(self._wire), 0
+        while (piece := await self._next(body)) is not None:
             self.received += len(piece)
             if self.received > most:
                 raise too_large(what, f"{most} bytes")
             waited = time.monotonic() - begun
-            if more and waited > limits.grace and self.received < limits.slowest * waited:
+            if waited > limits.grace and self.received < limits.slowest * waited:
                 raise too_slow(f"{what} comes with less than {limits.slowest} bytes a second")
+            empty = 0 if piece else empty + 1
+            if empty > self._last:
+                break
             if piece:
                 yield piece
+        if empty > self._last or (length.isdigit() and int(length) != self.received):
+            raise broken_off(what)
+
+    @property
+    def _last(self) -> int:
+        """Empty pieces that may end a body. The server ends it by one, and gives one for each attempt to read on where
+        it broke off; HTTP/2 may end in an empty frame. (Trailers are empty pieces, too, and aren't taken.)
+        """
+        return 2 if self.scope.http_version == "2" else 1
 
     async def inflated(self) -> AsyncIterator[bytes]:
         """The body as it was before `Content-Encoding: gzip`, in pieces of bounded size. Raises 400, 413 and 415."""
-        coding = self.header(b"content-encoding").strip().lower()
+        coding = self.header("content-encoding").strip().lower()
         if coding in ("", "identity"):
             async for piece in self.pieces(self.limits.body):
                 yield piece
@@ -181,56 +190,66 @@ class Exchange:
         except orjson.JSONDecodeError as error:
             raise bad_request(f"is no JSON: {error}", "body") from None
 
-    async def _next(self) -> Message:
+    async def _next(self, body: AsyncIterator[bytes]) -> bytes | None:
         try:
-            message = await asyncio.wait_for(self._receive(), self.limits.idle)
+            return await asyncio.wait_for(anext(body), self.limits.idle)
+        except StopAsyncIteration:
+            return None
         except TimeoutError:
             raise too_slow(f"nothing came for {self.limits.idle:g} s") from None
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        return message
 
     # What is answered
 
-    async def answer(self, status: int, body: bytes, kind: bytes = JSON, headers: Iterable[Header] = ()) -> None:
+    def answer(self, status: int, body: bytes, kind: str = JSON, headers: Iterable[Header] = ()) -> None:
         """The whole answer at once."""
-        await self.begin(status, kind, [(b"content-length", b"%d" % len(body)), *headers])
-        await self.end(b"" if self.method == "HEAD" or status == 304 else body)
+        self.status = status
+        if self.method == "HEAD":
+            self.answer_head(status, kind, [("content-length", str(len(body))), *headers])
+        else:
+            self._wire.response_bytes(status, [("content-type", kind), _NOSNIFF, *headers, *self._always], body)
 
-    async def answer_head(self, status: int, kind: bytes, headers: Iterable[Header]) -> None:
+    def answer_head(self, status: int, kind: str, headers: Iterable[Header]) -> None:
         """The headers alone, as HEAD asks for; they say how long the body would be."""
-        await self.begin(status, kind, headers)
-        await self.end()
+        self.status = status
+        self._wire.response_empty(status, [("content-type", kind), _NOSNIFF, *headers, *self._always])
 
-    async def answer_json(self, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:
+    def not_modified(self, headers: Iterable[Header]) -> None:
+        """A 304: what the client has is still right."""
+        self.status = 304
+        self._wire.response_empty(304, [*headers, *self._always])
+
+    def answer_json(self, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:
         """A JSON answer; never cached, as it tells of what changes."""
-        await self.answer(status, orjson.dumps(value), JSON, [NO_STORE, *headers])
+        self.answer(status, orjson.dumps(value), JSON, [NO_STORE, *headers])
 
-    async def begin(self, status: int, kind: bytes, headers: Iterable[Header] = ()) -> None:
+    def answer_file(self, status: int, kind: str, headers: Iterable[Header], path: str) -> None:
+        """A file as the whole body: the server reads it as fast as the client takes it. `headers` tell its length."""
+        self.status = status
+        self._wire.response_file(status, [("content-type", kind), _NOSNIFF, *headers, *self._always], path)
+
+    def begin(self, status: int, kind: str, headers: Iterable[Header] = ()) -> None:
         """Begin an answer that comes in pieces, by `write` and, at last, `end`."""
         self.status = status
-        head = [(b"content-type", kind), *headers, *self.extra]
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        self._stream = self._wire.response_stream(status, [("content-type", kind), _NOSNIFF, *headers, *self._always])
 
     async def write(self, piece: bytes) -> None:
-        """One piece of the answer."""
-        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        """One piece of the answer. Raises Disconnected."""
+        assert self._stream is not None
+        try:
+            await self._stream.send_bytes(piece)
+        except ProtocolClosed:
+            raise Disconnected from None
 
-    async def answer_file(self, status: int, kind: bytes, headers: Iterable[Header], path: str) -> None:
-        """A file as the whole body: the server reads it as fast as the client takes it. `headers` tell its length."""
-        await self.begin(status, kind, headers)
-        await self._send({"type": "http.response.pathsend", "path": path})
-
-    async def end(self, piece: bytes = b"") -> None:
-        """The answer is complete, with one more piece perhaps."""
-        await self._send({"type": "http.response.body", "body": piece})
+    def end(self) -> None:
+        """The answer is complete."""
+        self._stream = None
 
 
-def _parsed(raw: bytes) -> dict[str, str]:
+def _parsed(raw: str) -> dict[str, str]:
     if not raw:
         return {}
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64)
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError as error:
         raise bad_request(f"can't be read: {error}", "query string") from None
     found: dict[str, str] = {}

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from stat7.files.base import StoredFile
 from stat7.gateway import spool
 from stat7.gateway.entities import checked_address, digests_in, matches_tag
-from stat7.gateway.exchange import Exchange, Header
+from stat7.gateway.exchange import Exchange
 from stat7.gateway.problems import Problem, bad_request
+from stat7.gateway.rsgi import Header
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
 
-BINARY: Final = b"application/octet-stream"
+BINARY: Final = "application/octet-stream"
 _PIECE: Final = 1024 * 1024
 _QUEUED: Final = 2
 """Pieces of an upload that wait for the store: more are not taken from the client."""
@@ -31,8 +32,8 @@ _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^
 _RANGE: Final = re.compile(r"bytes=(.+)", re.IGNORECASE)
 _PART: Final = re.compile(r"[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
 _SAFE: Final[Sequence[Header]] = (
-    (b"accept-ranges", b"bytes"),
-    (b"content-security-policy", b"sandbox; default-src 'none'"),
+    ("accept-ranges", "bytes"),
+    ("content-security-policy", "sandbox; default-src 'none'"),
 )
 
 
@@ -48,45 +49,45 @@ async def get_file(gateway: Gateway, exchange: Exchange) -> None:
     query = exchange.only("type", "name")
     sha256 = exchange.subject = checked_address(exchange.params[0], "sha256")
     file = await gateway.pool.call(gateway.repository.stat_file, sha256)
-    tag = b'"%b"' % sha256.encode("ascii")
-    asked = exchange.headers.get(b"if-none-match")
+    tag = f'"{sha256}"'
+    asked = exchange.headers.get("if-none-match")
     kind, disposition = _shown_as(query.get("type", ""), query.get("name", ""), sha256)
-    headers = [(b"etag", tag), gateway.caching, *_SAFE]
+    headers = [("etag", tag), gateway.caching, *_SAFE]
     if asked is not None and matches_tag(asked, tag):
-        await exchange.answer(304, b"", kind, headers)
+        exchange.not_modified(headers)
         return
-    headers.append((b"content-disposition", disposition))
+    headers.append(("content-disposition", disposition))
     spans = _spans(exchange, file.size, tag)
     if spans is None:
         await _send(gateway, exchange, 200, file, [Span(0, file.size)], kind, headers)
     elif len(spans) == 1:
         start, end = spans[0]
-        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, file.size)))
+        headers.append(("content-range", f"bytes {start}-{end - 1}/{file.size}"))
         await _send(gateway, exchange, 206, file, spans, kind, headers)
     else:
         await _send_parts(gateway, exchange, file, spans, kind, headers)
 
 
-def _shown_as(kind: str, name: str, sha256: str) -> tuple[bytes, bytes]:
+def _shown_as(kind: str, name: str, sha256: str) -> tuple[str, str]:
     """Content-Type and Content-Disposition. Raises a 400 for a type that can't be one."""
     if kind and not _TYPE.fullmatch(kind.lower()):
         raise bad_request(f"{ascii(kind)[:80]} is not a media type such as image/png", "type")
     if len(name) > 255 or not name.isprintable():
         raise bad_request("is not up to 255 printable letters", "name")
     shown = SHOWN.fullmatch(kind.lower())
-    how = b"inline" if shown else b"attachment"
+    how = "inline" if shown else "attachment"
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name) or sha256
-    disposition = how + b'; filename="' + plain.encode("ascii") + b'"'
+    disposition = f'{how}; filename="{plain}"'
     if name and plain != name:
-        disposition += b"; filename*=UTF-8''" + quote(name, safe="").encode("ascii")
-    utf8 = b"; charset=utf-8" if kind.lower() == "text/plain" else b""
-    return (kind.lower().encode("ascii") + utf8 if shown else BINARY), disposition
+        disposition += "; filename*=UTF-8''" + quote(name, safe="")
+    utf8 = "; charset=utf-8" if kind.lower() == "text/plain" else ""
+    return (kind.lower() + utf8 if shown else BINARY), disposition
 
 
-def _spans(exchange: Exchange, size: int, tag: bytes) -> list[Span] | None:
+def _spans(exchange: Exchange, size: int, tag: str) -> list[Span] | None:
     """The ranges asked for; None for the whole file. Raises a 416 if none can be had, or they are too many."""
-    given = _RANGE.fullmatch(exchange.header(b"range").strip())
-    condition = exchange.headers.get(b"if-range")
+    given = _RANGE.fullmatch(exchange.header("range").strip())
+    condition = exchange.headers.get("if-range")
     if given is None or (condition is not None and condition != tag):
         return None
     texts = given[1].split(",", exchange.limits.ranges)
@@ -121,7 +122,7 @@ async def _send(
     status: int,
     file: StoredFile,
     spans: Sequence[Span],
-    kind: bytes,
+    kind: str,
     headers: list[Header],
 ) -> None:
     """One part of the file as the body.
@@ -129,36 +130,35 @@ async def _send(
     A whole local file that is large is verified first and then sent by the server itself.
     """
     ((start, end),) = spans
-    length = (b"content-length", b"%d" % (end - start))
+    length = ("content-length", str(end - start))
     if exchange.method == "HEAD":
-        await exchange.answer_head(status, kind, [*headers, length])
+        exchange.answer_head(status, kind, [*headers, length])
         return
     with gateway.transfer():
         path: str | None = getattr(gateway.repository.files, "path", _nowhere)(file.sha256)
         if path is not None and end - start == file.size > spool.IN_MEMORY:
             await gateway.jobs.call(_verify, gateway, file)
             gateway.monitor.sent(file.size)
-            await exchange.answer_file(status, kind, [*headers, length], path)
+            exchange.answer_file(status, kind, [*headers, length], path)
         else:
             await spool.answer(gateway, exchange, status, kind, headers, _pieces(gateway, file, Span(start, end)))
 
 
 async def _send_parts(
-    gateway: Gateway, exchange: Exchange, file: StoredFile, spans: Sequence[Span], kind: bytes, headers: list[Header]
+    gateway: Gateway, exchange: Exchange, file: StoredFile, spans: Sequence[Span], kind: str, headers: list[Header]
 ) -> None:
     """Several parts, as multipart/byteranges."""
-    boundary = b"stat7-" + exchange.id.encode("ascii")
+    boundary = f"stat7-{exchange.id}"
     heads = [
-        b"--%b\r\nContent-Type: %b\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
-        % (boundary, kind, start, end - 1, file.size)
+        f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {start}-{end - 1}/{file.size}\r\n\r\n".encode()
         for start, end in spans
     ]
-    last = b"--%b--\r\n" % boundary
+    last = f"--{boundary}--\r\n".encode()
     length = sum(len(head) + end - start + 2 for head, (start, end) in zip(heads, spans, strict=True)) + len(last)
-    whole = [*headers, (b"content-length", b"%d" % length)]
-    multipart = b"multipart/byteranges; boundary=" + boundary
+    whole = [*headers, ("content-length", str(length))]
+    multipart = f"multipart/byteranges; boundary={boundary}"
     if exchange.method == "HEAD":
-        await exchange.answer_head(206, multipart, whole)
+        exchange.answer_head(206, multipart, whole)
         return
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -205,15 +205,15 @@ async def post_file(gateway: Gateway, exchange: Exchange) -> None:
 
 async def _store(gateway: Gateway, exchange: Exchange, sha256: str | None) -> None:
     exchange.only()
-    coding = exchange.header(b"content-encoding").strip().lower()
+    coding = exchange.header("content-encoding").strip().lower()
     if coding not in ("", "identity"):
         raise Problem(415, "unsupported-coding", "The coding isn't understood", "send the file's bytes as they are")
     known = sha256 is not None and sha256 in await gateway.pool.call(gateway.repository.files.stat, (sha256,))
     file = await upload(gateway, exchange, sha256)
     exchange.subject = file.sha256
     answer = {**file._asdict(), "status": "existed" if known else "stored"}
-    location = (b"location", b"/files/" + file.sha256.encode("ascii"))
-    await exchange.answer_json(answer, 200 if known else 201, [location])
+    location = ("location", f"/files/{file.sha256}")
+    exchange.answer_json(answer, 200 if known else 201, [location])
 
 
 async def upload(gateway: Gateway, exchange: Exchange, sha256: str | None, *, repair: bool = False) -> StoredFile:
@@ -294,10 +294,10 @@ async def stat_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/stat: what is known of files."""
     names = await digests_in(exchange, "sha256s")
     found = await gateway.pool.call(gateway.repository.files.stat, names)
-    await exchange.answer_json({name: each._asdict() for name, each in found.items()})
+    exchange.answer_json({name: each._asdict() for name, each in found.items()})
 
 
 async def renew_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/renew: tell gc that they are in use."""
     names = await digests_in(exchange, "sha256s")
-    await exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.files.refresh, names)))
+    exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.files.refresh, names)))

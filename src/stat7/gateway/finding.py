@@ -64,8 +64,8 @@ async def find(gateway: Gateway, exchange: Exchange) -> None:
     headers = [NO_STORE]
     if following is not None:
         link = urlencode({**given, "cursor": following})
-        headers.append((b"link", f'</entities?{link}>; rel="next"'.encode("ascii")))
-    await exchange.answer(200, body, JSON, headers)
+        headers.append(("link", f'</entities?{link}>; rel="next"'))
+    exchange.answer(200, body, JSON, headers)
 
 
 def _find(
@@ -90,7 +90,7 @@ async def explain(gateway: Gateway, exchange: Exchange) -> None:
     query = _query_of(exchange.only(*QUERY))
     plan = await gateway.pool.call(gateway.repository.explain, query)
     names = ("method", "indexed", "rows", "matches", "detail")
-    await exchange.answer_json({name: getattr(plan, name) for name in names})
+    exchange.answer_json({name: getattr(plan, name) for name in names})
 
 
 def _id_of(exchange: Exchange) -> str:
@@ -106,7 +106,7 @@ async def head(gateway: Gateway, exchange: Exchange) -> None:
     exchange.only("id")
     id = _id_of(exchange)
     address = await gateway.pool.call(gateway.repository.head, id)
-    await exchange.answer_json({"id": id, "address": address})
+    exchange.answer_json({"id": id, "address": address})
 
 
 async def history(gateway: Gateway, exchange: Exchange) -> None:
@@ -115,7 +115,7 @@ async def history(gateway: Gateway, exchange: Exchange) -> None:
     start = checked_address(given["cursor"], "cursor") if "cursor" in given else None
     id = _id_of(exchange)
     body = await gateway.pool.call(_history, gateway.repository, id, start, limit_of(exchange))
-    await exchange.answer(200, body, JSON, [NO_STORE])
+    exchange.answer(200, body, JSON, [NO_STORE])
 
 
 def _history(repository: Repository, id: str, start: Address | None, limit: int) -> bytes:
@@ -139,13 +139,13 @@ async def neighbours(gateway: Gateway, exchange: Exchange) -> None:
     limit = limit_of(exchange)
     found = await gateway.pool.call(lambda: list(islice(gateway.repository.neighbours(id), limit + 1)))
     shown = [each._asdict() for each in found[:limit]]
-    await exchange.answer_json({"id": id, "neighbours": shown, "more": len(found) > limit})
+    exchange.answer_json({"id": id, "neighbours": shown, "more": len(found) > limit})
 
 
 async def heads(gateway: Gateway, exchange: Exchange) -> None:
     """POST /heads: the current addresses of ids."""
     ids = await names_in(exchange, "ids")
-    await exchange.answer_json(await gateway.pool.call(gateway.repository.store.heads, ids))
+    exchange.answer_json(await gateway.pool.call(gateway.repository.store.heads, ids))
 
 
 async def move_heads(gateway: Gateway, exchange: Exchange) -> None:
@@ -157,7 +157,7 @@ async def move_heads(gateway: Gateway, exchange: Exchange) -> None:
     if len({move.id for move in moves}) < len(moves):
         raise bad_request("an id occurs twice", "body")
     exchange.subject = ",".join(move.id for move in moves[:10])
-    await exchange.answer_json(await gateway.pool.call(gateway.repository.store.swap_heads, moves))
+    exchange.answer_json(await gateway.pool.call(gateway.repository.store.swap_heads, moves))
 
 
 def _move(given: Any) -> HeadMove:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, Generic, ParamSpec, Protocol, TypeVar
 
 from stat7.gateway.problems import Problem, overloaded
@@ -76,14 +76,39 @@ class Reads(Protocol[Asked, Answer]):
 
 
 class Direct(Generic[Key, Value]):
-    """Single questions to a store in this process, asked at once."""
+    """Single questions to a store in this process: what came in the same turn of the event loop is asked as one.
 
-    def __init__(self, ask: Callable[[Sequence[Key]], Mapping[Key, Value]]) -> None:
+    Asking lets go of the interpreter's lock, which the server's thread then takes: once for many is much less waiting.
+    """
+
+    def __init__(self, ask: Callable[[Sequence[Key]], Mapping[Key, Value]], most: int = 64) -> None:
         self._ask = ask
+        self._most = most
+        self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
 
-    async def get(self, key: Key) -> Value | None:
-        """What is known of a key, None if nothing is; raises what the call raises."""
-        return self._ask((key,)).get(key)
+    def get(self, key: Key) -> Awaitable[Value | None]:
+        """What is known of a key, None if nothing is; what is awaited raises what the call raises."""
+        future = self._waiting.get(key)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            if not self._waiting:
+                loop.call_soon(self._ask_all)
+            future = self._waiting[key] = loop.create_future()
+        return future
+
+    def _ask_all(self) -> None:
+        keys = list(islice(self._waiting, self._most))
+        waiting = {key: self._waiting.pop(key) for key in keys}
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._ask_all)
+        try:
+            found = self._ask(keys)
+        except Exception as error:
+            for future in waiting.values():
+                future.set_exception(error)
+        else:
+            for key, future in waiting.items():
+                future.set_result(found.get(key))
 
 
 class Gather(Generic[Key, Value]):

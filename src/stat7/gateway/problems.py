@@ -22,7 +22,7 @@ from stat7.errors import (
 )
 
 TYPE: Final = "urn:stat7:problem:"
-MEDIA_TYPE: Final = b"application/problem+json"
+MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 1
 """What is told to wait where nothing better is known."""
 
@@ -105,6 +105,13 @@ def overloaded(what: str) -> Problem:
 def too_slow(detail: str) -> Problem:
     """408: the client sends nothing, or next to nothing."""
     return Problem(408, "too-slow", "The request came too slowly", detail, headers={"Connection": "close"})
+
+
+def broken_off(what: str) -> Problem:
+    """400: the client went away, or the connection broke, before all of it was there; nothing of it is kept."""
+    problem = bad_request(f"{what} broke off before its end")
+    problem.headers["Connection"] = "close"
+    return problem
 
 
 def limited(wait: float, policy: str) -> Problem:

@@ -9,34 +9,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stat7 import __version__
 from stat7.errors import NotFound
-from stat7.gateway.exchange import Exchange, Header
+from stat7.gateway.exchange import Exchange
+from stat7.gateway.rsgi import Header
 from stat7.operations.stats import overview
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
 
 _KINDS: Final = {
-    "html": b"text/html; charset=utf-8",
-    "js": b"text/javascript; charset=utf-8",
-    "css": b"text/css; charset=utf-8",
-    "svg": b"image/svg+xml",
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 
 POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
-    b"media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    b"require-trusted-types-for 'script'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 _PAGE: Final[list[Header]] = [
-    (b"content-security-policy", POLICY),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),
+    ("content-security-policy", POLICY),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-cache"),
 ]
 
 
 async def healthz(gateway: Gateway, exchange: Exchange) -> None:
     """GET /healthz: the process lives."""
-    await exchange.answer_json({"status": "ok", "version": __version__})
+    exchange.answer_json({"status": "ok", "version": __version__})
 
 
 async def readyz(gateway: Gateway, exchange: Exchange) -> None:
@@ -44,13 +45,13 @@ async def readyz(gateway: Gateway, exchange: Exchange) -> None:
     found = await gateway.look()
     ready = not gateway.draining and all(found[name]["ok"] for name in ("store", "files"))
     status = "draining" if gateway.draining else "ready" if ready else "not ready"
-    await exchange.answer_json({"status": status, "parts": found}, 200 if ready else 503)
+    exchange.answer_json({"status": status, "parts": found}, 200 if ready else 503)
 
 
 async def stats(gateway: Gateway, exchange: Exchange) -> None:
     """GET /stats: counted anew when they are older than half a minute."""
     exchange.only()
-    await exchange.answer_json(await gateway.stats(lambda: overview(gateway.repository)))
+    exchange.answer_json(await gateway.stats(lambda: overview(gateway.repository)))
 
 
 async def whoami(gateway: Gateway, exchange: Exchange) -> None:
@@ -58,7 +59,7 @@ async def whoami(gateway: Gateway, exchange: Exchange) -> None:
     exchange.only()
     caller = exchange.caller
     told = _told(gateway) if caller.scopes else {}
-    await exchange.answer_json({"name": caller.name, "scopes": sorted(caller.scopes), **told})
+    exchange.answer_json({"name": caller.name, "scopes": sorted(caller.scopes), **told})
 
 
 def _told(gateway: Gateway) -> dict[str, Any]:
@@ -74,12 +75,12 @@ def _told(gateway: Gateway) -> dict[str, Any]:
 async def count(gateway: Gateway, exchange: Exchange) -> None:
     """GET /count: of documents, right at this moment."""
     exchange.only()
-    await exchange.answer_json({"entities": await gateway.pool.call(gateway.repository.store.count)})
+    exchange.answer_json({"entities": await gateway.pool.call(gateway.repository.store.count)})
 
 
 async def openapi(gateway: Gateway, exchange: Exchange) -> None:
     """GET /openapi.json."""
-    await exchange.answer_json(gateway.openapi())
+    exchange.answer_json(gateway.openapi())
 
 
 async def explorer(gateway: Gateway, exchange: Exchange) -> None:
@@ -101,7 +102,7 @@ async def _page(exchange: Exchange, name: str) -> None:
     body = _pages().get(name)
     if body is None:
         raise NotFound(f"/explorer/{name[:80]}")
-    await exchange.answer(200, body, _KINDS[name.rpartition(".")[2]], _PAGE)
+    exchange.answer(200, body, _KINDS[name.rpartition(".")[2]], _PAGE)
 
 
 @cache

@@ -118,6 +118,7 @@ class _Serving:
             for number in (signal.SIGTERM, signal.SIGINT):
                 with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C ends it at once
                     loop.add_signal_handler(number, self.stopping.set)
+            gateway.start()
             serving = asyncio.ensure_future(server.serve())
             looking = asyncio.ensure_future(_look(gateway))
             stop = asyncio.ensure_future(self.stopping.wait())
@@ -133,6 +134,7 @@ class _Serving:
             server.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(serving, _DRAIN_SECONDS)
+            await gateway.stop()
 
     def _gateway(self, deployment: Deployment) -> Gateway:
         metrics, monitor = Metrics(), Monitor()
@@ -223,7 +225,7 @@ def _server(gateway: Gateway, deployment: Deployment) -> Any:
         gateway,
         address=deployment.bind.host,
         port=deployment.bind.port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         backlog=1024,
         backpressure=_CONNECTIONS,
         websockets=False,

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from stat7.gateway.exchange import Exchange, Header
+from stat7.gateway.exchange import Exchange
+from stat7.gateway.rsgi import Header
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
@@ -27,7 +28,7 @@ async def answer(
     gateway: Gateway,
     exchange: Exchange,
     status: int,
-    kind: bytes,
+    kind: str,
     headers: Iterable[Header],
     pieces: AsyncIterator[bytes],
 ) -> None:
@@ -47,11 +48,11 @@ async def answer(
                 path = await gateway.pool.call(_append, path, kept)
                 kept, waiting = [], 0
         if not path:
-            await exchange.answer(status, b"".join(kept), kind, headers)
+            exchange.answer(status, b"".join(kept), kind, headers)
             return
         await gateway.pool.call(_append, path, kept)
-        length = (b"content-length", b"%d" % size)
-        await exchange.answer_file(status, kind, [*headers, length], path)
+        length = ("content-length", str(size))
+        exchange.answer_file(status, kind, [*headers, length], path)
     finally:
         if path:
             gateway.spooled.add(path)

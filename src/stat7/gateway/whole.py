@@ -22,7 +22,7 @@ from stat7.record import Notice, Record, normalise_json
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
 
-CURSOR: Final = b"stat7-cursor"
+CURSOR: Final = "stat7-cursor"
 """The header in which an NDJSON answer tells where to go on; it isn't there on the last page."""
 
 _DOCUMENTS: Final = 500
@@ -39,8 +39,8 @@ async def scan(gateway: Gateway, exchange: Exchange) -> None:
     body, following = await gateway.pool.call(_scan, gateway, cursor, limit)
     headers = [NO_STORE]
     if following is not None:
-        headers.append((CURSOR, following.encode("ascii")))
-    await exchange.answer(200, body, NDJSON, headers)
+        headers.append((CURSOR, following))
+    exchange.answer(200, body, NDJSON, headers)
 
 
 def _scan(gateway: Gateway, cursor: str | None, limit: int) -> tuple[bytes, str | None]:
@@ -55,7 +55,7 @@ async def _page(
 ) -> None:
     cursor, limit = _paged(exchange)
     page = await gateway.pool.call(fetch, cursor, limit)
-    await exchange.answer_json({"items": [shown(item) for item in page.items], "cursor": page.cursor})
+    exchange.answer_json({"items": [shown(item) for item in page.items], "cursor": page.cursor})
 
 
 async def scan_heads(gateway: Gateway, exchange: Exchange) -> None:
@@ -86,20 +86,20 @@ async def digest(gateway: Gateway, exchange: Exchange) -> None:
     """GET /digest: everything is read for it."""
     exchange.only()
     taken = await gateway.jobs.call(take_digest, gateway.repository)
-    await exchange.answer_json(taken.as_dict())
+    exchange.answer_json(taken.as_dict())
 
 
 async def named_files(gateway: Gateway, exchange: Exchange) -> None:
     """POST /files/named: which of these some document names."""
     names = await digests_in(exchange, "sha256s")
-    await exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.store.named_files, names)))
+    exchange.answer_json(sorted(await gateway.pool.call(gateway.repository.store.named_files, names)))
 
 
 async def marks(gateway: Gateway, exchange: Exchange) -> None:
     """GET /marks: how far copies are; never keys."""
     exchange.only()
     found = await gateway.pool.call(gateway.repository.store.marks)
-    await exchange.answer_json({name: value for name, value in found.items() if not name.startswith(access.MARK)})
+    exchange.answer_json({name: value for name, value in found.items() if not name.startswith(access.MARK)})
 
 
 async def set_mark(gateway: Gateway, exchange: Exchange) -> None:
@@ -112,7 +112,7 @@ async def set_mark(gateway: Gateway, exchange: Exchange) -> None:
     if name.startswith(access.MARK) or (name != COPY and access.ADMIN not in exchange.caller.scopes):
         raise forbidden(f"the mark {ascii(name)[:80]} is not set over HTTP")
     await gateway.pool.call(gateway.repository.store.set_mark, name, given["value"])
-    await exchange.answer_json({"name": name, "value": given["value"]})
+    exchange.answer_json({"name": name, "value": given["value"]})
 
 
 async def check(gateway: Gateway, exchange: Exchange) -> None:
@@ -131,27 +131,27 @@ async def repair_entities(gateway: Gateway, exchange: Exchange) -> None:
                 raise InvalidEntity(f"line {number}: {error.path}", error.reason) from None
     await gateway.pool.call(gateway.repository.store.replace, records)
     exchange.subject = ",".join(record.address for record in records[:100])
-    await exchange.answer_json({"replaced": len(records)})
+    exchange.answer_json({"replaced": len(records)})
 
 
 async def repair_file(gateway: Gateway, exchange: Exchange) -> None:
     """PUT /repairs/files/{sha256}: a file that replaces damaged or missing bytes."""
     sha256 = exchange.subject = checked_address(exchange.params[0], "sha256")
     file = await upload(gateway, exchange, sha256, repair=True)
-    await exchange.answer_json({"sha256": file.sha256, "size": file.size, "stored_at": file.stored_at})
+    exchange.answer_json({"sha256": file.sha256, "size": file.size, "stored_at": file.stored_at})
 
 
 async def discard(gateway: Gateway, exchange: Exchange) -> None:
     """POST /discards: take back documents just stored."""
     addresses = await digests_in(exchange, "addresses", "address")
     await gateway.pool.call(gateway.repository.store.discard, addresses)
-    await exchange.answer_json({"discarded": len(addresses)})
+    exchange.answer_json({"discarded": len(addresses)})
 
 
 async def compact(gateway: Gateway, exchange: Exchange) -> None:
     """POST /compact: give freed space back."""
     exchange.only()
-    await exchange.answer_json({"freed": await gateway.jobs.call(gateway.repository.store.compact)})
+    exchange.answer_json({"freed": await gateway.jobs.call(gateway.repository.store.compact)})
 
 
 async def delete_files(gateway: Gateway, exchange: Exchange) -> None:
@@ -165,7 +165,7 @@ async def delete_files(gateway: Gateway, exchange: Exchange) -> None:
         raise too_large("sha256s in one request", str(exchange.limits.batch))
     exchange.subject = ",".join(names[:100])
     deleted = await gateway.pool.call(gateway.repository.files.delete, names, older)
-    await exchange.answer_json(sorted(deleted))
+    exchange.answer_json(sorted(deleted))
 
 
 async def sweep_files(gateway: Gateway, exchange: Exchange) -> None:
@@ -174,4 +174,4 @@ async def sweep_files(gateway: Gateway, exchange: Exchange) -> None:
     if not isinstance(given, dict) or given.keys() != {"older_than"} or type(given["older_than"]) is not int:
         raise bad_request("expected an object of older_than (ms since 1970)", "body")
     swept = await gateway.pool.call(gateway.repository.files.sweep, given["older_than"])
-    await exchange.answer_json({"swept": swept})
+    exchange.answer_json({"swept": swept})
