@@ -1,7 +1,7 @@
 """Installs the servers that tests and benchmarks start: `make servers`, or `make servers SERVERS="postgres redis"`.
 
-postgres, redis, prometheus, alertmanager, chromium and curl come through apt-get, which starts no service here; s3
-(versitygw) and gcs (fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come
+postgres, redis, prometheus, alertmanager, chromium, curl and nginx come through apt-get, which starts no service here;
+s3 (versitygw) and gcs (fake-gcs-server) are built by `go install`, azure (Azurite) and node (for the test vectors) come
 through npm, cassandra and dynamodb (DynamoDB Local) through Maven. What is there already is left as it is. Versions are
 pinned in src/stat7/testing/servers/programs.py and requirements/. `--lock` writes the locks of Maven's jars anew.
 
@@ -272,6 +272,12 @@ def curl() -> None:
         apt("curl")
 
 
+def nginx() -> None:
+    """nginx, which stands before the gateways in deploy/ and serves files in the benchmarks."""
+    if shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin") is None:
+        apt("nginx-light")
+
+
 def node() -> None:
     """Node.js with npm, where it is missing or too old to use."""
     if shutil.which("node") is None or shutil.which("npm") is None:
@@ -373,6 +379,7 @@ INSTALLERS: dict[str, Callable[[], None]] = {
     "alertmanager": alertmanager,
     "chromium": chromium,
     "curl": curl,
+    "nginx": nginx,
 }
 """What installs each, by the names that STAT7_TEST_REQUIRE knows."""
 

@@ -16,6 +16,17 @@ class Page(Generic[Item]):
     cursor: str | None
 
 
+class Damaged(bytes):
+    """b"", in place of a document that a store, or what is behind it, found to be damaged; `found` as in Corrupt."""
+
+    found: str
+
+    def __new__(cls, found: str) -> Damaged:
+        damaged = super().__new__(cls)
+        damaged.found = found
+        return damaged
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One line of `doctor`: `status` is ok, warn or fail; `text` says what is so and, if it isn't ok, what to do."""

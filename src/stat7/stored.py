@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import orjson
 
 from stat7.address import Address
+from stat7.contracts import Damaged
 from stat7.errors import Corrupt, InvalidEntity
 from stat7.record import Notice, Record, read_trusted
 from stat7.stores.base import Store
 
 
 def get_each(store: Store, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
-    """`store.get` that damage to one document doesn't stop: one that can't be read comes as b"", no address's bytes."""
+    """`store.get` that damage to one document doesn't stop: one that can't be read comes as `Damaged`."""
     try:
         return store.get(addresses)
     except Corrupt:
@@ -22,8 +23,8 @@ def get_each(store: Store, addresses: Sequence[Address]) -> dict[Address, bytes 
         for address in addresses:
             try:
                 held |= store.get((address,))
-            except Corrupt:
-                held[address] = b""
+            except Corrupt as error:
+                held[address] = Damaged(error.found)
         return held
 
 
@@ -31,7 +32,7 @@ def verified(address: Address, document: bytes) -> bytes:
     """`document`, if it hashes to `address`; raises Corrupt otherwise."""
     found = hashlib.sha256(document).hexdigest()
     if found != address:
-        raise Corrupt(address, f"they hash to {found}")
+        raise Corrupt(address, document.found if isinstance(document, Damaged) else f"they hash to {found}")
     return document
 
 

@@ -28,6 +28,8 @@ SLOW_SECONDS: Final = 0.5
 """What a slow read is in the test's copy of the rules: one of the buckets of the histogram."""
 
 _RANGE: Final = re.compile(r"\[(\d+)([smhd])\]")
+_OFFSET: Final = re.compile(r"\boffset (\d+)([smhd])\b")
+_AGE: Final = re.compile(r"(\btime\(\) - [^<]+ < )(\d+)\b")
 _WAIT: Final = re.compile(r"\b(for|group_wait|group_interval|repeat_interval): (\d+)([smhd])\b")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DISK: Final = re.compile(r'(stat7_disk_size_bytes\{job="stat7"\} < )0\.\d+')
@@ -86,6 +88,8 @@ def scaled(text: str) -> str:
         return f"{round(max(least, int(count) * _SECONDS[unit] / SCALE) * 1000)}ms"
 
     text = _RANGE.sub(lambda found: f"[{shorter(found[1], found[2], SHORTEST_RANGE)}]", text)
+    text = _OFFSET.sub(lambda found: f"offset {shorter(found[1], found[2])}", text)
+    text = _AGE.sub(lambda found: f"{found[1]}{int(found[2]) / SCALE:g}", text)
     return _WAIT.sub(lambda found: f"{found[1]}: {shorter(found[2], found[3])}", text)
 
 

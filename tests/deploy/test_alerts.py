@@ -24,6 +24,7 @@ from stat7.testing.required import need, need_driver
 from stat7.testing.servers import PostgreSQL
 from tests.deploy import deployment
 from tests.deploy.live import System, Watched, repeated, running, wait_until
+from tests.gateway.conftest import document
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way here to fill a disk at once")
 
@@ -74,7 +75,7 @@ def test_damage_strangers_at_the_cache_floods_and_a_slow_store_are_told_until_th
     held = damage(local)
     with ExitStack() as faults:
         faults.enter_context(system.filled_disk())
-        faults.enter_context(repeated(lambda: local.client.get("/explain", params={"realm": "data"})))
+        faults.enter_context(repeated(lambda: local.client.get("/explain", params={"realm": "data"}), 0.01))
         faults.enter_context(repeated(lambda: poison(system), 0.5))
         system.line.latency(to_client=0.7)
         faults.enter_context(shared.crowd(30))
@@ -109,6 +110,19 @@ def test_a_gateway_a_store_and_a_cache_that_are_away_are_told_until_they_are_bac
     local.gateway.start()
     system.await_quiet()
     wait_until("on-call to be told of the end", lambda: ("/on-call", "resolved", "Stat7GatewayDown") in heard)
+
+
+def test_an_audit_log_that_cannot_be_written_is_told_until_it_can(system: System) -> None:
+    local = system.local
+    usual = local.gateway.options
+    for options in ((*usual, "--audit", "/dev/full"), usual):
+        local.gateway.kill()
+        local.gateway.options = options
+        local.gateway.start()
+        local.client.post("/entities", json=document("watched/noted")).raise_for_status()
+        if options is not usual:
+            system.await_firing(("Stat7AuditLost", local))
+    system.await_quiet()
 
 
 def test_all_alerts_there_are_were_tried() -> None:

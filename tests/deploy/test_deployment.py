@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stat7.gateway.access import Access, KeyRing
 from stat7.gateway.app import Gateway
 from stat7.gateway.audit import Audit
 from stat7.gateway.monitor import Monitor
-from stat7.gateway.settings import Settings
+from stat7.gateway.settings import LIMITS, Settings
 from stat7.metrics import Metrics
 from stat7.testing.required import need
 from stat7.testing.servers import programs
@@ -73,6 +74,14 @@ def test_the_document_lists_every_metric_and_every_alert(exposed: set[str]) -> N
     assert set(re.findall(r"^### (Stat7\w+)", text, re.MULTILINE)) == set(alerts())
     for name, alert in alerts().items():
         assert alert["annotations"]["runbook"] == f"docs/monitoring.md#{name.lower()}"
+
+
+def test_the_document_on_the_gateway_says_by_what_each_limit_is_set() -> None:
+    text = DOCUMENT.with_name("gateway.md").read_text("utf-8")
+    table = text.partition("| set by |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([^`]+)`", table))
+    options = {"--max-body": "body", "--max-file": "file", "--idle": "idle", "--max-requests": "requests"}
+    assert {options.get(name, name) for name in named} - {"--rate read=500/s:1000"} == set(LIMITS)
 
 
 def test_every_alert_has_a_severity_that_is_routed() -> None:
@@ -142,9 +151,13 @@ def test_amtool_approves() -> None:
 
 
 def test_durations_are_scaled_and_nothing_else() -> None:
-    text = 'expr: rate(x{le="0.5"}[5m]) > stat7:x:rate5m + increase(y[6h])\nfor: 10m\ngroup_wait: 30s\n'
+    text = (
+        'expr: rate(x{le="0.5"}[5m]) > stat7:x:rate5m + increase(y[6h] offset 1h) and time() - z < 3600\n'
+        "for: 10m\ngroup_wait: 30s\n"
+    )
     assert scaled(text) == (
-        'expr: rate(x{le="0.5"}[6000ms]) > stat7:x:rate5m + increase(y[54000ms])\nfor: 1500ms\ngroup_wait: 75ms\n'
+        'expr: rate(x{le="0.5"}[6000ms]) > stat7:x:rate5m + increase(y[54000ms] offset 9000ms) and time() - z < 9\n'
+        "for: 1500ms\ngroup_wait: 75ms\n"
     )
 
 
@@ -219,7 +232,7 @@ def test_hosts_and_ports_that_are_named_are_those_of_the_services() -> None:
         if path != DOCUMENT:
             found = re.findall(r"(?<![\w.-])([a-z]+(?:-\d)?):(\d{4,5})\b", text)
             named |= {(host, int(port)) for host, port in found if host in SERVICES}
-    assert {("gateway-1", 7008), ("gateway-2", 7007), ("alertmanager", 9093), ("redis", 6379)} <= named
+    assert {("gateway-1", 7008), ("gateway-2", 7008), ("alertmanager", 9093), ("redis", 6379)} <= named
     assert all(port in listening[host] for host, port in named)
     for name, service in SERVICES.items():
         for published in service.get("ports", []):
@@ -251,12 +264,26 @@ def test_secrets_come_from_the_environment_and_the_example_names_each() -> None:
 
 def test_the_proxy_shares_among_the_gateways_and_is_believed_by_them() -> None:
     text = (DEPLOY / "nginx.conf").read_text("utf-8")
-    assert re.findall(r"server (gateway-\d:\d+)", text) == ["gateway-1:7007", "gateway-2:7007"]
+    front = COMPOSE["networks"]["front"]["ipam"]["config"][0]
+    given = {name: SERVICES[name]["networks"]["front"]["ipv4_address"] for name in ("proxy", "gateway-1", "gateway-2")}
+    shared = [f"{given['gateway-1']}:7007", f"{given['gateway-2']}:7007"]
+    assert re.findall(r"^ *server (\S+)", text.partition("listen")[0], re.MULTILINE) == [*shared, "{"]
+    for address in map(ip_address, given.values()):
+        assert address in ip_network(front["subnet"])
+        assert address not in ip_network(front["ip_range"]), "somebody else may get it"
+    assert len(set(given.values())) == 3
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
-    (subnet,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert "proxy_set_header Host $http_host;" in text
     for name in ("gateway-1", "gateway-2"):
         command = SERVICES[name]["command"]
-        assert command[command.index("--trust-proxy") + 1] == subnet["subnet"]
+        assert command[command.index("--trust-proxy") + 1] == given["proxy"]
+
+
+def test_the_first_key_is_made_before_anything_listens() -> None:
+    text = (DEPLOY / "README.md").read_text("utf-8").replace("stat7-gateway.service", "")
+    containers, service = text.split("## As a service of the system")
+    assert 0 < containers.index("admin key create first") < containers.index("docker compose up")
+    assert 0 < service.index("admin key create first") < service.index("systemctl enable") < service.index("nginx.conf")
 
 
 def test_every_command_the_readme_tells_to_type_exists() -> None:

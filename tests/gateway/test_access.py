@@ -229,3 +229,32 @@ def test_keys_are_kept_in_another_store_if_so_wished(
     server = start_server(Gateway("--keys", elsewhere))
     assert httpx.get(f"{server.url}/stats", headers={"X-API-Key": text}).status_code == 200
     assert httpx.get(f"{server.url}/stats", headers={"X-API-Key": server.keys["all"]}).status_code == 401
+
+
+def test_without_keys_nothing_is_open_to_whoever_comes_through_a_proxy(open_gateway: Gateway) -> None:
+    for name in ("X-Forwarded-For", "Forwarded", "Via"):
+        assert httpx.get(f"{open_gateway.url}/stats", headers={name: "x"}).status_code == 401
+
+
+def test_a_page_elsewhere_writes_nothing_with_a_key_that_a_browser_keeps(
+    client: httpx.Client, gateway: Gateway
+) -> None:
+    body = json.dumps(document("origin"))
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{gateway.port + 1}"):
+        refused = client.post("/entities", content=body, headers={"Origin": origin, "Content-Type": "application/json"})
+        assert refused.status_code == 403
+    own = {"Origin": gateway.url, "Content-Type": "application/json"}
+    assert client.post("/entities", content=body, headers=own).status_code in (200, 201)
+    assert client.get("/stats", headers={"Origin": "https://evil.example"}).status_code == 200
+
+
+def test_who_tries_keys_is_told_to_wait_and_good_keys_are_not_held_up(
+    start_server: Callable[[Gateway], Gateway],
+) -> None:
+    server = start_server(Gateway("--rate", "keys=0.01/s:3"))
+    with httpx.Client(base_url=server.url) as client:
+        tries = [client.get("/stats", headers={"X-API-Key": f"stat7_{number}"}).status_code for number in range(3)]
+        tries += [client.get("/stats").status_code]
+        assert tries == [401, 401, 401, 429]
+        assert client.get("/stats", headers={"X-API-Key": server.keys[READ]}).status_code == 200
+        assert client.get("/healthz").status_code == 200

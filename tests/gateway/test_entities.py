@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import httpx
 import pytest
 
+from stat7.files.memory import MemoryFiles
 from stat7.query import Query
+from stat7.stores.memory import MemoryStore
 from stat7.testing.servers import Gateway
 from tests.gateway.conftest import document
+from tests.gateways import Gateways
 
 
 def test_what_is_posted_is_read_back_byte_by_byte(gateway: Gateway, client: httpx.Client) -> None:
@@ -176,3 +180,37 @@ def test_every_answer_bears_an_id_of_its_own(client: httpx.Client) -> None:
     assert len(ids) == 5
     refused = client.get("/head", params={"id": "never/seen"})
     assert refused.json()["request"] == refused.headers["x-request-id"]
+
+
+def test_a_weak_tag_is_a_tag(client: httpx.Client) -> None:
+    address = client.post("/entities", json=document("weak")).json()["address"]
+    assert client.get(f"/entities/{address}", headers={"If-None-Match": f'"x", W/"{address}"'}).status_code == 304
+    assert client.get(f"/entities/{address}", headers={"If-None-Match": f'W/"{address[::-1]}"'}).status_code == 200
+
+
+def test_errors_are_not_kept_by_caches(client: httpx.Client) -> None:
+    assert client.get(f"/entities/{'0' * 64}").headers["cache-control"] == "no-store"
+
+
+def test_a_store_that_fails_in_the_middle_of_many_is_told_in_the_last_line(
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    served = gateways.add(store, MemoryFiles())
+    put, calls = store.put, list[Any]()
+
+    def failing(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) > 1:
+            raise ZeroDivisionError("a secret")
+        return put(*given)
+
+    monkeypatch.setattr(store, "put", failing)
+    lines = b"".join(json.dumps(document(f"many-{number}")).encode() + b"\n" for number in range(3000))
+    headers = {"X-API-Key": served.keys["all"], "Content-Type": "application/x-ndjson"}
+    answer = httpx.post(f"{served.url}/entities", content=lines, headers=headers, timeout=60)
+    told = [json.loads(line) for line in answer.text.splitlines()]
+    assert {each["status"] for each in told[:-1]} == {"new"}
+    assert 0 < len(told) - 1 < 3000
+    assert told[-1]["problem"]["type"] == "urn:stat7:problem:internal"
+    assert "secret" not in answer.text

@@ -12,8 +12,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from stat7.files.memory import MemoryFiles
+from stat7.gateway.settings import Limits
+from stat7.stores.memory import MemoryStore
 from stat7.testing.servers import Gateway
 from tests.gateway.conftest import document
+from tests.gateways import Gateways
 
 CONTENT = os.urandom(3 * 1024 * 1024 + 17)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -168,3 +172,19 @@ def test_curl_and_sha256sum_print_the_name_they_asked_for(
         command = [program("curl"), "-s", version, "-H", f"X-API-Key: {gateway.keys['read']}", f"{gateway.url}/{path}"]
         got = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
         assert hashlib.sha256(got).hexdigest() == path.partition("/")[2]
+
+
+def test_the_head_of_a_range_is_that_of_the_file(client: httpx.Client) -> None:
+    head = client.head(f"/files/{SHA256}", headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(CONTENT)))
+
+
+def test_answers_that_wait_on_the_disk_are_bounded(gateways: Gateways) -> None:
+    files = MemoryFiles()
+    files.put([CONTENT])
+    served = gateways.add(MemoryStore(), files, limits=Limits(spool=2 * 1024 * 1024))
+    with httpx.Client(headers={"X-API-Key": served.keys["all"]}) as client:
+        assert client.get(f"{served.url}/files/{SHA256}").status_code == 413
+        part = client.get(f"{served.url}/files/{SHA256}", headers={"Range": "bytes=0-1500000"})
+        assert (part.status_code, part.content) == (206, CONTENT[:1_500_001])
+        assert client.get(f"{served.url}/files/{SHA256}", headers={"Range": "bytes=0-1500000"}).status_code == 503

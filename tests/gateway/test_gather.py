@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from stat7.errors import Unavailable
-from stat7.gateway.gather import WAITING, Direct, Gather, Pool
+from stat7.gateway.gather import WAITING, Coalesced, Direct, Gather, Pool
 from stat7.gateway.problems import Problem
 from stat7.stores.cached import renew
 from stat7.testing.servers import Gateway
@@ -92,9 +92,44 @@ def test_a_call_that_fails_fails_all_who_asked_and_the_next_works(pool: Pool) ->
     run(ask())
 
 
-def test_a_store_in_this_process_is_asked_at_once() -> None:
+def test_a_store_in_this_process_is_asked_once_for_all_of_one_turn() -> None:
+    calls: list[int] = []
+
+    def square(asked: Sequence[int]) -> Mapping[int, int]:
+        calls.append(len(asked))
+        if 0 in asked:
+            raise Unavailable("down")
+        return {each: each * each for each in asked if each != 13}
+
     async def ask() -> None:
-        assert await Direct(lambda asked: {each: each for each in asked}).get("x") == "x"
+        direct = Direct(square, most=20)
+        answers = await asyncio.gather(*(direct.get(1 + number % 50) for number in range(100)))
+        assert answers == [None if number % 50 == 12 else (1 + number % 50) ** 2 for number in range(100)]
+        failed = await asyncio.gather(direct.get(0), direct.get(1), return_exceptions=True)
+        assert [type(each) for each in failed] == [Unavailable, Unavailable]
+        assert await direct.get(1) == 1
+
+    run(ask())
+    assert calls == [20, 20, 10, 2, 1]
+
+
+def test_what_many_want_to_know_is_looked_for_once_and_failures_are_forgotten() -> None:
+    calls: list[int] = []
+
+    async def find() -> int:
+        calls.append(1)
+        await asyncio.sleep(0.01)
+        if len(calls) == 1:
+            raise Unavailable("down")
+        return len(calls)
+
+    async def ask() -> None:
+        known, fresh = Coalesced(find, 60.0), Coalesced(find, 0.0)
+        failed = await asyncio.gather(*(known.get() for _ in range(5)), return_exceptions=True)
+        assert [type(each) for each in failed] == [Unavailable] * 5
+        assert await asyncio.gather(*(known.get() for _ in range(5))) == [2] * 5
+        assert await known.get() == 2
+        assert [await fresh.get(), await fresh.get()] == [3, 4]
 
     run(ask())
 

@@ -22,7 +22,8 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Gateway]:
     """A gateway with narrow limits."""
-    with Gateway("--idle", "1", "--max-body", str(4 * MIB), "--max-file", str(8 * MIB)) as server:
+    sizes = ("--max-body", str(4 * MIB), "--max-file", str(8 * MIB), "--limit", "decompressed=64MiB")
+    with Gateway("--idle", "1", *sizes) as server:
         yield server
 
 
@@ -125,13 +126,23 @@ def test_a_file_that_is_too_large_leaves_nothing(strict: Gateway, caller: httpx.
         assert repository.files.sweep(2**60) == 0
 
 
-def test_a_decompression_bomb_is_refused_and_costs_little(strict: Gateway, caller: httpx.Client) -> None:
-    bomb = gzip.compress(b" " * (3 * 1024 * MIB // 2), 9)
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b" " * (MIB - 1) + b"\n", f"the body, decompressed: at most {64 * MIB} bytes"),
+        (b" " * MIB, f"line 1: at most {4 * MIB} bytes"),
+    ],
+    ids=["many lines", "one line"],
+)
+def test_a_decompression_bomb_is_refused_and_costs_little(
+    strict: Gateway, caller: httpx.Client, line: bytes, said: str
+) -> None:
+    bomb = gzip.compress(line * 1024, 9)
     assert len(bomb) < 4 * MIB
     before = memory(strict)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-ndjson"}
     answer = caller.post("/entities", content=bomb, headers=headers)
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.json()["detail"]) == (413, said)
     assert memory(strict) - before < 64 * MIB
 
 
@@ -244,6 +255,25 @@ def test_a_client_that_reads_nothing_costs_no_memory(strict: Gateway, caller: ht
     for connection in idle:
         connection.close()
     assert grown < 128 * MIB
+
+
+def test_clients_that_read_no_page_cost_no_memory(strict: Gateway, caller: httpx.Client) -> None:
+    for number in range(40):
+        text = {"text": f"{number:03}" * 80_000}
+        assert caller.post("/entities", json=document(f"page/{number}", state=text)).status_code in (200, 201)
+    before = memory(strict)
+    idle: list[socket.socket] = []
+    for number in range(30):
+        connection = socket.create_connection(strict.address, timeout=60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(head(strict, "GET", ("/entities?limit=10000", "/scan?limit=10000")[number % 2]))
+        assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+        idle.append(connection)
+    grown = memory(strict) - before
+    still_serves(strict)
+    for connection in idle:
+        connection.close()
+    assert grown < 96 * MIB, "all answers together are 290 MiB"
 
 
 def test_many_at_once_get_what_each_asked_for(strict: Gateway, caller: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,16 +19,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import stat7
 from stat7.errors import Corrupt, NotFound
+from stat7.files.memory import MemoryFiles
 from stat7.gateway.access import Access, KeyRing
 from stat7.gateway.app import Gateway
 from stat7.gateway.audit import Audit
 from stat7.gateway.monitor import METHODS, Monitor, serve_metrics
 from stat7.gateway.scrub import MARK, WANTED, Scrub
-from stat7.gateway.settings import Settings
+from stat7.gateway.settings import Limits, Settings
 from stat7.metrics import Metrics
 from stat7.repository import Repository
+from stat7.stores.memory import MemoryStore
 from stat7.testing import servers
 from tests.gateway.conftest import document
+from tests.gateways import Gateways
 from tests.repositories import damage_file
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
@@ -276,3 +280,28 @@ def test_damage_is_counted_however_it_is_read(start_server: Callable[[servers.Ga
             answer = ask()
             samples = read(httpx.get(gateway.metrics_url, timeout=30).content)
             assert value(samples, "stat7_verification_failures_total", found_by="read") == count, answer.text
+
+
+def test_queries_that_wait_for_the_store_keep_neither_keys_nor_readiness_from_being_looked_at(
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, end = MemoryStore(), threading.Event()
+    count = store.count
+    monkeypatch.setattr(store, "count", lambda: (end.wait(60), count())[1])
+    served = gateways.add(store, MemoryFiles(), limits=Limits(calls=2))
+    headers = {"X-API-Key": served.keys["all"]}
+
+    def stuck() -> None:
+        httpx.get(f"{served.url}/count", headers=headers, timeout=60)
+
+    waiting = [threading.Thread(target=stuck) for _ in range(6)]
+    for thread in waiting:
+        thread.start()
+    try:
+        ready = httpx.get(f"{served.url}/readyz", timeout=30)
+        assert (ready.status_code, ready.json()["parts"]["store"]["ok"]) == (200, True)
+        assert not end.is_set()
+    finally:
+        end.set()
+        for thread in waiting:
+            thread.join(60)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from stat7.gateway.gather import Pool
 from stat7.gateway.rates import LocalRates, SharedRates
 from stat7.gateway.settings import Rate
 from stat7.testing.required import need_driver
@@ -84,6 +83,23 @@ def test_shared_tokens_are_taken_many_at_a_time_and_never_more_than_there_are() 
     assert common.asked < 20
 
 
+def test_requests_that_come_at_once_lease_together_and_no_token_is_lost() -> None:
+    class Far(Common):
+        async def take(self, who: str, kind: str, rate: Rate, count: int) -> tuple[int, float]:
+            await asyncio.sleep(0)
+            return await super().take(who, kind, rate, count)
+
+    common, rate = Far(300), Rate(1000.0, 300.0)
+    rates = SharedRates(common, Clock())
+
+    async def at_once() -> list[float]:
+        return await asyncio.gather(*[rates.take("a", "read", rate) for _ in range(200)])
+
+    assert asyncio.run(at_once()) == [0.0] * 200
+    assert common.asked == 2
+    assert common.tokens == 100
+
+
 def test_where_the_common_bucket_is_down_a_gateway_counts_by_itself_and_comes_back() -> None:
     common, clock = Common(50), Clock()
     rates, rate = SharedRates(common, clock), Rate(10.0, 5.0)
@@ -102,8 +118,7 @@ def test_redis_keeps_a_bucket_by_its_own_clock(redis_url: str) -> None:
     from stat7.stores.redis.server import Server
 
     async def ask() -> None:
-        pool = Pool(2, 5.0)
-        buckets = RedisBuckets(Server.parse(redis_url), pool)
+        buckets = RedisBuckets(Server.parse(redis_url))
         rate = Rate(0.001, 5.0)
         try:
             assert await buckets.take("a", "read", rate, 3) == (3, 0.0)
@@ -116,7 +131,6 @@ def test_redis_keeps_a_bucket_by_its_own_clock(redis_url: str) -> None:
             assert (await buckets.take("c", "read", Rate(1000.0, 1.0), 1))[0] == 1
         finally:
             buckets.close()
-            pool.close()
 
     asyncio.run(ask())
 
@@ -134,7 +148,7 @@ def test_beyond_its_rate_a_caller_is_told_when_to_come_again(start_server: Calla
     assert refused.status_code == 429
     wait = int(refused.headers["retry-after"])
     assert 1 <= wait <= 2
-    assert refused.headers["ratelimit-policy"] == '"read";q=3;w=1'
+    assert refused.headers["ratelimit-policy"] == '"read";q=3;w=6'
     assert refused.headers["ratelimit"] == f'"read";r=0;t={wait}'
     assert "0.5 requests a second" in refused.json()["detail"]
     assert httpx.get(f"{server.url}/healthz").status_code == 200

@@ -18,37 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stat7.errors import ConfigError
-from stat7.gateway.serving import Place
 from stat7.testing.required import missing
 from stat7.testing.servers import Gateway
 from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 from tests.gateway.conftest import document
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port", "loopback"),
-    [
-        ("127.0.0.1", "127.0.0.1", 7, True),
-        ("0.0.0.0:80", "0.0.0.0", 80, False),  # noqa: S104
-        ("localhost:81", "localhost", 81, True),
-        ("[::1]:82", "::1", 82, True),
-        ("[::1]", "::1", 7, True),
-        ("::1", "::1", 7, True),
-        (":83", "127.0.0.1", 83, True),
-        ("example.org", "example.org", 7, False),
-    ],
-)
-def test_a_place_is_read(text: str, host: str, port: int, loopback: bool) -> None:
-    place = Place.read(text, 7)
-    assert (place.host, place.port, place.loopback) == (host, port, loopback)
-
-
-@pytest.mark.parametrize("text", ["a:b", "a:70000", "a:-1"])
-def test_a_place_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no port"):
-        Place.read(text, 7)
 
 
 def test_elsewhere_than_on_loopback_it_wants_keys_or_public_reading(run: Run) -> None:
@@ -101,6 +75,7 @@ def test_the_default_store_is_served_on_loopback_and_ends_on_ctrl_c(tmp_path: Pa
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     url = process.stderr.readline().split()[1]
+    assert "it was made, and is empty" in process.stderr.readline()
     assert "reading is open on this machine" in process.stderr.readline()
     assert httpx.get(f"{url}stats").json()["entities"] == 0
     assert "text/html" in httpx.get(url).headers["content-type"]
@@ -151,6 +126,23 @@ def test_a_forwarded_address_is_believed_of_a_trusted_proxy_alone(
         (noted,) = noted_in(log, 1)
         assert noted["who"] == who
         log.unlink()
+
+
+def statuses(server: Gateway, *hosts: str) -> list[int]:
+    """What it answers by each of these names, with a key."""
+    key = {"X-API-Key": server.keys["read"]}
+    return [httpx.get(f"{server.url}/count", headers={**key, "Host": host}, timeout=30).status_code for host in hosts]
+
+
+def test_a_name_that_is_given_comes_to_those_of_this_machine(start_server: Callable[[Gateway], Gateway]) -> None:
+    server = start_server(Gateway("--host", "Library.Example"))
+    own = (f"127.0.0.1:{server.port}", "localhost", "[::1]:80", "library.example")
+    assert statuses(server, *own) == [200] * 4
+    assert statuses(server, "elsewhere.example", "127.0.0.2") == [421] * 2
+
+
+def test_with_keys_and_no_name_given_any_will_do(start_server: Callable[[Gateway], Gateway]) -> None:
+    assert statuses(start_server(Gateway()), "elsewhere.example", "localhost") == [200] * 2
 
 
 def test_at_the_end_requests_under_way_are_answered_and_nothing_acknowledged_is_lost(

@@ -47,12 +47,16 @@ def test_errors_with_facts_come_out_as_they_went_in(error: Stat7Error) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(StoreFull("no space"), StoreFull), (ConfigError("no table"), ConfigError)]
+    ("error", "told"),
+    [
+        (StoreFull("/var/lib/x.db: no space"), "the store is full"),
+        (ConfigError("no table"), "the gateway's store can't be used as it is configured"),
+    ],
 )
-def test_errors_of_a_text_tell_where_they_came_from(error: Stat7Error, kind: type[Stat7Error]) -> None:
+def test_errors_of_the_gateways_own_stores_tell_no_paths_and_no_hosts(error: Stat7Error, told: str) -> None:
     found = heard(problem_of(error))
-    assert type(found) is kind
-    assert str(found) == f"{URL}: {error}"
+    assert type(found) is type(error)
+    assert str(found) == f"{URL}: {told}; the gateway's log says more"
 
 
 def test_what_may_succeed_later_tells_when_and_whether_anything_was_begun() -> None:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,10 +28,10 @@ from typing import Any, Final, TypeVar
 from stat7.address import Address
 from stat7.errors import Corrupt, Stat7Error
 from stat7.gateway import entities, spool
-from stat7.gateway.access import NOBODY, OPEN, READ, REFRESH_SECONDS, Access, Caller
+from stat7.gateway.access import ADMIN, NOBODY, OPEN, READ, REFRESH_SECONDS, WRITE, Access, Caller
 from stat7.gateway.audit import Audit
 from stat7.gateway.exchange import Disconnected, Exchange
-from stat7.gateway.gather import Direct, Gather, Pool, Reads
+from stat7.gateway.gather import Coalesced, Direct, Gather, Pool, Reads
 from stat7.gateway.monitor import Gauges, Monitor, Watched
 from stat7.gateway.openapi import describe
 from stat7.gateway.problems import (
@@ -40,13 +40,15 @@ from stat7.gateway.problems import (
     forbidden,
     limited,
     overloaded,
-    problem_of,
+    problem_for,
     unauthorized,
 )  # fmt: skip
 from stat7.gateway.rates import LocalRates, SharedRates
 from stat7.gateway.routes import ROUTES, Route, Table
 from stat7.gateway.rsgi import Header, Scope, Wire
 from stat7.gateway.settings import Rate, Settings
+from stat7.operations.digest import digest as take_digest
+from stat7.operations.stats import overview
 from stat7.repository import Repository
 
 Found = TypeVar("Found")
@@ -54,11 +56,15 @@ Found = TypeVar("Found")
 _log = logging.getLogger("stat7.gateway")
 
 _NOBODY: Final = "0" * 64
+_CHANGING: Final = (WRITE, ADMIN)
+_FORWARDED: Final = ("x-forwarded-for", "forwarded", "via")
+
 RECENT_SECONDS: Final = 1.0
 """An address that was found to be stored counts as stored for so long where no bytes are sent: for a 304."""
 
 _MOST_RECENT: Final = 50_000
 _STATS_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 1.0
 _JOB_SECONDS: Final = 24 * 3600.0
 _DRAIN_SECONDS: Final = 2.0
 _LATE_SECONDS: Final = 0.5
@@ -112,12 +118,16 @@ class Gateway:
         self.monitor = monitor
         self.audit = audit
         self.pool = Pool(limits.calls, limits.query)
-        self.uploads = Pool(limits.transfers, _JOB_SECONDS, "uploads")
+        self.transfers = Pool(limits.transfers, _JOB_SECONDS, "transfers")
         self.jobs = Pool(4, _JOB_SECONDS, "jobs")
+        self.aside = Pool(4, limits.query, "aside")
+        """For what must be known however many calls of the store wait: keys, and whether the parts answer."""
+        self._pools = {"store": self.pool, "transfers": self.transfers, "jobs": self.jobs, "aside": self.aside}
         self.rates: LocalRates | SharedRates = LocalRates()
+        self._unknown = LocalRates()
         self.pings: dict[str, Callable[[], object]] = {}
-        self.spooled: set[str] = set()
-        """Files of answers that are being sent, to be removed at the end if not before."""
+        self.spooled: dict[str, int] = {}
+        """Files of answers that are being sent, to be removed at the end if not before, and their bytes."""
         self.draining = False
         self.scrub_interval = 0.0
         self.scrub_completed = 0.0
@@ -135,8 +145,9 @@ class Gateway:
         self._requests = 0
         self._transfers = 0
         self._up: dict[str, float] = {}
-        self._stats: tuple[float, dict[str, Any]] | None = None
-        self._stats_lock = asyncio.Lock()
+        self.look = Coalesced(self._look, _LOOK_SECONDS).get
+        self.stats = Coalesced(lambda: self.pool.call(overview, repository), _STATS_SECONDS).get
+        self.digest = Coalesced(lambda: self.jobs.call(take_digest, repository), 0.0).get
         self._refresher: asyncio.Task[None] | None = None
         self._strangers_rates = {
             kind: Rate(rate.per_second * settings.strangers_share, max(1.0, rate.burst * settings.strangers_share))
@@ -155,15 +166,10 @@ class Gateway:
         self._requests += 1
         try:
             await self._handle(exchange)
-        except (Problem, Stat7Error) as error:
-            self._refuse(exchange, error)
         except Disconnected:
             exchange.status = exchange.status or 499
         except Exception as error:
-            # Nothing of it is told to whoever asked: it may hold what they must not see.
-            _log.exception("request %s: %s", exchange.id, type(error).__name__)
-            detail = f"it is in the gateway's log, as request {exchange.id}"
-            self._refuse(exchange, Problem(500, "internal", "The gateway failed", detail))
+            self._refuse(exchange, error)
         finally:
             self._requests -= 1
             self._finish(exchange)
@@ -175,9 +181,9 @@ class Gateway:
             raise _no_route(exchange, methods)
         if self.settings.hosts is not None:
             self._check_host(exchange)
-        caller = exchange.caller = self.access.identify(exchange.headers) or self._stranger(exchange)
-        if route.scope != OPEN and route.scope not in caller.scopes:
-            raise _not_allowed(caller, route)
+        caller = self._identify(exchange, route)
+        if route.scope in _CHANGING:
+            _check_origin(exchange)
         if route.rate:
             kind = route.rate
             rate = (self._strangers_rates if caller.key is None else self.settings.rates)[kind]
@@ -188,6 +194,19 @@ class Gateway:
             self._make_room()
         await route.handler(self, exchange)
 
+    def _identify(self, exchange: Exchange, route: Route) -> Caller:
+        """Who asks and may. Raises 401 and 403, and a 429 for an address that was told 401 too often."""
+        try:
+            caller = exchange.caller = self.access.identify(exchange.headers) or self._stranger(exchange)
+            if route.scope != OPEN and route.scope not in caller.scopes:
+                raise _not_allowed(caller, route)
+        except Problem as problem:
+            if problem.status == 401:
+                rate, address = self.settings.rates["keys"], _network(self._address(exchange))
+                _check_wait(self._unknown.take_now(address, "keys", rate) or 0.0, "keys", rate)
+            raise
+        return caller
+
     def _make_room(self) -> None:
         """Raises a 503 where this request is one too many, or the gateway is about to end."""
         if self.draining:
@@ -197,9 +216,9 @@ class Gateway:
         if self._requests > self.settings.limits.requests:
             raise overloaded(f"{self._requests} requests are under way")
 
-    def _refuse(self, exchange: Exchange, error: Problem | Stat7Error) -> None:
+    def _refuse(self, exchange: Exchange, error: Exception) -> None:
         """Answer with a problem, unless the answer has begun: then only breaking off tells that it isn't whole."""
-        problem = error if isinstance(error, Problem) else problem_of(error)
+        problem = problem_for(error, exchange.id)
         if isinstance(error, Corrupt):
             self.monitor.corrupt()
             _log.error("request %s: %s", exchange.id, error)
@@ -211,6 +230,7 @@ class Gateway:
             raise error
         if problem.status in (408, 413):
             problem.headers["Connection"] = "close"
+        problem.headers["Cache-Control"] = "no-store"
         headers = [(name.lower(), text) for name, text in problem.headers.items()]
         exchange.answer(problem.status, problem.body(exchange.id), MEDIA_TYPE, headers)
 
@@ -237,7 +257,11 @@ class Gateway:
             raise Problem(421, "wrong-host", "The name is not one of this gateway's", detail)
 
     def _stranger(self, exchange: Exchange) -> Caller:
-        return Caller(self._address(exchange), "", self.access.strangers)
+        scopes = self.access.strangers
+        if scopes and not self.settings.public_read and any(name in exchange.headers for name in _FORWARDED):
+            # On loopback, and yet from elsewhere: a proxy handed it on, and nobody opened reading to everybody.
+            scopes = frozenset()
+        return Caller(_network(self._address(exchange)), "", scopes)
 
     def _address(self, exchange: Exchange) -> str:
         """The client's address; what a proxy says of it is believed only of a trusted one."""
@@ -257,11 +281,7 @@ class Gateway:
         if wait is None:
             assert isinstance(self.rates, SharedRates)
             wait = await self.rates.take(caller.id, kind, rate)
-        if wait > 0:
-            problem = limited(wait, f"{rate.per_second:g} requests a second of the kind {kind}")
-            problem.headers["RateLimit-Policy"] = f'"{kind}";q={max(1, round(rate.burst))};w=1'
-            problem.headers["RateLimit"] = f'"{kind}";r=0;t={problem.headers["Retry-After"]}'
-            raise problem
+        _check_wait(wait, kind, rate)
 
     # What handlers ask of it
 
@@ -280,13 +300,6 @@ class Gateway:
         """The description of the interface."""
         return describe(self._routes)
 
-    async def stats(self, count_them: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The counts, not older than half a minute; whoever asks meanwhile waits for the same."""
-        async with self._stats_lock:
-            if self._stats is None or time.monotonic() - self._stats[0] > _STATS_SECONDS:
-                self._stats = time.monotonic(), await self.pool.call(count_them)
-            return self._stats[1]
-
     # The whole
 
     def start(self) -> None:
@@ -297,7 +310,7 @@ class Gateway:
         """Read the keys again and again; while that fails those that are known count, for a few seconds."""
         while True:
             with suppress(Stat7Error, Problem, OSError):
-                await self.pool.call(self.access.ring.refresh)
+                await self.aside.call(self.access.ring.refresh)
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def drain(self, seconds: float) -> None:
@@ -311,7 +324,7 @@ class Gateway:
         while self._requests and time.monotonic() < until:
             await asyncio.sleep(0.02)
 
-    async def look(self) -> dict[str, dict[str, Any]]:
+    async def _look(self) -> dict[str, dict[str, Any]]:
         """Ask every part whether it answers: by its name `ok`, `seconds`, and the name of the problem."""
         store, files = self.repository.store, self.repository.files
         asks: dict[str, Callable[[], object]] = {
@@ -327,7 +340,7 @@ class Gateway:
         begun = time.perf_counter()
         problem: Exception | None = None
         try:
-            await self.pool.call(ask)
+            await self.aside.call(ask)
         except (Stat7Error, OSError, Problem) as error:
             problem = error
         told = {} if problem is None else {"problem": type(problem).__name__}
@@ -342,7 +355,7 @@ class Gateway:
 
     def close(self) -> None:
         """Wait for the calls that run, and close what is open."""
-        for pool in (self.pool, self.uploads, self.jobs):
+        for pool in self._pools.values():
             pool.close()
         for path in self.spooled:
             spool.remove(path)
@@ -350,7 +363,7 @@ class Gateway:
         self.audit.close()
 
     def _gauges(self) -> Gauges:
-        limits, pools = self.settings.limits, {"store": self.pool, "uploads": self.uploads, "jobs": self.jobs}
+        limits, pools = self.settings.limits, self._pools
         since_scrub = time.time() - (self.scrub_completed or self.scrub_wanted)
         return {
             "stat7_http_requests_in_flight": self._requests,
@@ -387,8 +400,36 @@ def _not_allowed(caller: Caller, route: Route) -> Problem:
     return forbidden(f"{what}, which the key {caller.key.id} doesn't have")
 
 
+def _check_wait(wait: float, kind: str, rate: Rate) -> None:
+    """Raises a 429 unless there is nothing to wait for."""
+    if wait > 0:
+        window = max(1, round(rate.burst / rate.per_second))
+        problem = limited(wait, f"{rate.per_second:g} requests a second of the kind {kind}")
+        problem.headers["RateLimit-Policy"] = f'"{kind}";q={max(1, round(rate.burst))};w={window}'
+        problem.headers["RateLimit"] = f'"{kind}";r=0;t={problem.headers["Retry-After"]}'
+        raise problem
+
+
+def _check_origin(exchange: Exchange) -> None:
+    """Against pages elsewhere that make a browser write with a key it keeps. Browsers name the page's origin; nobody
+    else does.
+    """
+    origin = exchange.headers.get("origin")
+    if origin is not None and origin.rpartition("//")[2] != (exchange.scope.authority or exchange.header("host")):
+        raise forbidden(f"a page of {ascii(origin)[:80]} may not write here")
+
+
 def _listed(hosts: frozenset[str]) -> str:
     return ", ".join(sorted(hosts))
+
+
+def _network(address: str) -> str:
+    """Whose address it is: of IPv6, one customer has a whole /64."""
+    if ":" not in address or not _is_address(address):
+        return address
+    parsed = ip_address(address)
+    assert isinstance(parsed, IPv6Address)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
 
 
 def _is_address(text: str) -> bool:

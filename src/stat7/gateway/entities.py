@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stat7.address import Address, is_address
-from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound, Stat7Error
+from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound
 from stat7.gateway import lines, spool
 from stat7.gateway.exchange import JSON, NDJSON, NO_STORE, Disconnected, Exchange
-from stat7.gateway.problems import Problem, bad_request, problem_of, too_large
+from stat7.gateway.problems import PRIVATE, Problem, bad_request, problem_for, too_large
+from stat7.gateway.scale import Scale
+from stat7.gateway.settings import MIB
 from stat7.putting import PutResult, Status
 from stat7.record import Notice, Record, check_id, check_line, format_time, parse_time
 from stat7.repository import put_each
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
 
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_PIECE: Final = 4 * MIB
 _STATUS: Final = {Status.NEW: 201, Status.EXISTED: 200}
 _OUTCOMES: Final = {Outcome.NEW: Status.NEW, Outcome.EXISTED: Status.EXISTED, Outcome.WITHDRAWN: Status.WITHDRAWN}
 
@@ -75,7 +79,7 @@ async def _is_there(gateway: Gateway, address: Address) -> bool:
 
 def matches_tag(asked: str, tag: str) -> bool:
     """Whether If-None-Match names this tag."""
-    return asked == tag or asked.strip() == "*" or tag in (each.strip() for each in asked.split(","))
+    return asked == tag or asked.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in asked.split(","))
 
 
 async def put_entity(gateway: Gateway, exchange: Exchange) -> None:
@@ -129,14 +133,15 @@ async def _post_many(gateway: Gateway, exchange: Exchange, *, keep: bool) -> Non
             if writer is None:
                 writer = asyncio.create_task(_write(exchange, results))
             stored += sum(each.error is None for each in done)
+            for error in [each.error for each in done if isinstance(each.error, PRIVATE)][:1]:
+                problem_for(error, exchange.id)  # into the log
             results.put_nowait(
                 b"".join([lines.result_line(number, each) for (number, _), each in zip(batch, done, strict=True)])
             )
-    except (Problem, Stat7Error) as error:
+    except Exception as error:
         if writer is None:
             raise
-        problem = error if isinstance(error, Problem) else problem_of(error)
-        results.put_nowait(lines.broken_line(problem))
+        results.put_nowait(lines.broken_line(problem_for(error, exchange.id)))
     finally:
         exchange.subject = f"{stored} documents"
         if writer is not None:
@@ -193,13 +198,24 @@ async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
 
 
 async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
-    def read(part: Sequence[Address]) -> bytes:
-        held = read_documents(gateway.repository.store, part)
-        gateway.monitor.look_for_damage(held.values())
-        return lines.held_lines((address, held[address]) for address in part if address in held)
+    """Lines of what is held, in pieces of some mebibytes: no more is in memory, however large documents are."""
+    scale, start = Scale(sys.maxsize), 0
 
-    for start in range(0, len(addresses), 1000):
-        yield await gateway.pool.call(read, addresses[start : start + 1000])
+    def read() -> bytes:
+        nonlocal start
+        told: list[bytes] = []
+        enough = scale.bytes + _PIECE
+        while start < len(addresses) and scale.bytes < enough:
+            part = addresses[start : start + scale.next(len(addresses) - start)]
+            start += len(part)
+            held = read_documents(gateway.repository.store, part)
+            gateway.monitor.look_for_damage(held.values())
+            told.append(lines.held_lines((address, held[address]) for address in part if address in held))
+            scale.add(len(part), len(told[-1]))
+        return b"".join(told)
+
+    while start < len(addresses):
+        yield await gateway.pool.call(read)
 
 
 async def batch_has(gateway: Gateway, exchange: Exchange) -> None:
@@ -221,8 +237,8 @@ async def withdraw(gateway: Gateway, exchange: Exchange) -> None:
         raise bad_request("names nothing to withdraw: give addresses or files, and case and reason", "body")
     if any(named) and not all(isinstance(given.get(name), str) for name in ("case", "reason")):
         raise InvalidEntity("case" if not isinstance(given.get("case"), str) else "reason", "missing: one line of text")
-    exchange.subject = ",".join([*(each.address for part in made for each in part), *named[0], *named[1]][:100])
-    answer = await gateway.pool.call(_withdraw, gateway, made, named, given.get("case"), given.get("reason"))
+    exchange.subject = ",".join([*(each.address for part in made for each in part), *named[0], *named[1]])
+    answer = await gateway.jobs.call(_withdraw, gateway, made, named, given.get("case"), given.get("reason"))
     exchange.answer_json({name: [notice._asdict() for notice in notices] for name, notices in answer.items()})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -19,6 +19,8 @@ from stat7.gateway.rsgi import Header, Scope, Stream, Wire
 if TYPE_CHECKING:
     from stat7.gateway.routes import Route
     from stat7.gateway.settings import Limits
+
+Result = TypeVar("Result")
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -156,18 +158,18 @@ class Exchange:
         unzip, size = zlib.decompressobj(_GZIP), 0
         async for piece in self.pieces(self.limits.body):
             rest = piece
-            while rest and not unzip.eof:
+            while rest:
+                if unzip.eof:  # one gzip stream after the other is one, too (RFC 1952, 2.2)
+                    unzip = zlib.decompressobj(_GZIP)
                 try:
                     out = unzip.decompress(rest, _INFLATED)
                 except zlib.error as error:
                     raise bad_request(f"is no gzip: {error}", "body") from None
-                rest = unzip.unconsumed_tail
+                rest = unzip.unconsumed_tail or unzip.unused_data
                 size += len(out)
                 if size > self.limits.decompressed:
                     raise too_large("the body, decompressed", f"{self.limits.decompressed} bytes")
                 yield out
-            if unzip.eof and (rest or unzip.unused_data):
-                raise bad_request("goes on after the end of the gzip stream", "body")
         if not unzip.eof:
             raise bad_request("ends before the gzip stream does", "body")
 
@@ -198,6 +200,24 @@ class Exchange:
         except TimeoutError:
             raise too_slow(f"nothing came for {self.limits.idle:g} s") from None
 
+    async def unless_gone(self, work: Coroutine[None, None, Result]) -> Result:
+        """What `work` returns or raises. Raises Disconnected as soon as the client is gone; the work is then cancelled,
+        what a thread does of it is not.
+        """
+        working = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self._leaving())
+        try:
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Disconnected
+            return working.result()
+        finally:
+            leaving.cancel()
+            working.cancel()
+
+    async def _leaving(self) -> None:
+        await self._wire.client_disconnect()
+
     # What is answered
 
     def answer(self, status: int, body: bytes, kind: str = JSON, headers: Iterable[Header] = ()) -> None:
@@ -222,10 +242,18 @@ class Exchange:
         """A JSON answer; never cached, as it tells of what changes."""
         self.answer(status, orjson.dumps(value), JSON, [NO_STORE, *headers])
 
-    def answer_file(self, status: int, kind: str, headers: Iterable[Header], path: str) -> None:
-        """A file as the whole body: the server reads it as fast as the client takes it. `headers` tell its length."""
+    def answer_file(
+        self, status: int, kind: str, headers: Iterable[Header], path: str, span: tuple[int, int] | None = None
+    ) -> None:
+        """A file, or the bytes of it from the first of `span` up to, not including, the second, as the whole body: the
+        server reads it as fast as the client takes it. `headers` tell its length.
+        """
         self.status = status
-        self._wire.response_file(status, [("content-type", kind), _NOSNIFF, *headers, *self._always], path)
+        head = [("content-type", kind), _NOSNIFF, *headers, *self._always]
+        if span is None:
+            self._wire.response_file(status, head, path)
+        else:
+            self._wire.response_file_range(status, head, path, *span)
 
     def begin(self, status: int, kind: str, headers: Iterable[Header] = ()) -> None:
         """Begin an answer that comes in pieces, by `write` and, at last, `end`."""
@@ -250,6 +278,8 @@ def _parsed(raw: str) -> dict[str, str]:
         return {}
     try:
         pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=64)
+    except UnicodeDecodeError:
+        raise bad_request("is not UTF-8", "query string") from None
     except ValueError as error:
         raise bad_request(f"can't be read: {error}", "query string") from None
     found: dict[str, str] = {}

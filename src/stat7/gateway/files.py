@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
@@ -88,7 +89,7 @@ def _spans(exchange: Exchange, size: int, tag: str) -> list[Span] | None:
     """The ranges asked for; None for the whole file. Raises a 416 if none can be had, or they are too many."""
     given = _RANGE.fullmatch(exchange.header("range").strip())
     condition = exchange.headers.get("if-range")
-    if given is None or (condition is not None and condition != tag):
+    if exchange.method == "HEAD" or given is None or (condition is not None and condition != tag):
         return None
     texts = given[1].split(",", exchange.limits.ranges)
     if len(texts) > exchange.limits.ranges:
@@ -127,7 +128,7 @@ async def _send(
 ) -> None:
     """One part of the file as the body.
 
-    A whole local file that is large is verified first and then sent by the server itself.
+    What is large and lies in a local file is verified first and then sent by the server itself.
     """
     ((start, end),) = spans
     length = ("content-length", str(end - start))
@@ -136,11 +137,14 @@ async def _send(
         return
     with gateway.transfer():
         path: str | None = getattr(gateway.repository.files, "path", _nowhere)(file.sha256)
-        if path is not None and end - start == file.size > spool.IN_MEMORY:
-            await gateway.jobs.call(_verify, gateway, file)
-            gateway.monitor.sent(file.size)
-            exchange.answer_file(status, kind, [*headers, length], path)
+        if path is not None and end - start > spool.IN_MEMORY:
+            await _verify(gateway, exchange, file, start, end)
+            gateway.monitor.sent(end - start)
+            whole = end - start == file.size
+            exchange.answer_file(status, kind, [*headers, length], path, None if whole else (start, end))
         else:
+            if end - start > spool.IN_MEMORY:
+                spool.check(gateway, end - start)
             await spool.answer(gateway, exchange, status, kind, headers, _pieces(gateway, file, Span(start, end)))
 
 
@@ -154,12 +158,7 @@ async def _send_parts(
         for start, end in spans
     ]
     last = f"--{boundary}--\r\n".encode()
-    length = sum(len(head) + end - start + 2 for head, (start, end) in zip(heads, spans, strict=True)) + len(last)
-    whole = [*headers, ("content-length", str(length))]
     multipart = f"multipart/byteranges; boundary={boundary}"
-    if exchange.method == "HEAD":
-        exchange.answer_head(206, multipart, whole)
-        return
 
     async def pieces() -> AsyncIterator[bytes]:
         for head, span in zip(heads, spans, strict=True):
@@ -177,16 +176,28 @@ def _nowhere(sha256: str) -> None:
     """The path of a file in a store that has no paths."""
 
 
-def _verify(gateway: Gateway, file: StoredFile) -> None:
-    """Read all of a file, which is how it is verified."""
-    for _ in gateway.repository.open_file(file.sha256):
-        pass
+async def _verify(gateway: Gateway, exchange: Exchange, file: StoredFile, start: int, end: int) -> None:
+    """Read a part of a file, which is how it is verified, for as long as the client waits."""
+    gone = threading.Event()
+
+    def read() -> None:
+        for _ in _opened(gateway, file, Span(start, end)):
+            if gone.is_set():
+                return
+
+    try:
+        await exchange.unless_gone(gateway.transfers.call(read))
+    finally:
+        gone.set()
+
+
+def _opened(gateway: Gateway, file: StoredFile, span: Span) -> Iterator[bytes]:
+    return gateway.repository.open_file(file.sha256, *(() if span == (0, file.size) else span))
 
 
 async def _pieces(gateway: Gateway, file: StoredFile, span: Span) -> AsyncIterator[bytes]:
     """The verified bytes of a span."""
-    repository, whole = gateway.repository, span == (0, file.size)
-    pieces = await gateway.pool.call(repository.open_file, file.sha256, *(() if whole else span))
+    pieces = await gateway.pool.call(_opened, gateway, file, span)
     while (piece := await gateway.pool.call(next, pieces, None)) is not None:
         gateway.monitor.sent(len(piece))
         yield piece
@@ -223,9 +234,9 @@ async def upload(gateway: Gateway, exchange: Exchange, sha256: str | None, *, re
         incoming = _Incoming(asyncio.get_running_loop())
         if repair:
             assert sha256 is not None
-            storing = asyncio.ensure_future(gateway.uploads.call(files.replace, sha256, incoming))
+            storing = asyncio.ensure_future(gateway.transfers.call(files.replace, sha256, incoming))
         else:
-            storing = asyncio.ensure_future(gateway.uploads.call(files.put, incoming, sha256=sha256))
+            storing = asyncio.ensure_future(gateway.transfers.call(files.put, incoming, sha256=sha256))
         try:
             await _feed(exchange, incoming, storing)
         except BaseException as error:

@@ -7,17 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-import orjson
-
-from stat7.address import Address
-from stat7.entity import Entity
+from stat7.errors import InvalidQuery
 from stat7.gateway.entities import checked_address, names_in
-from stat7.gateway.exchange import JSON, NO_STORE, Exchange
+from stat7.gateway.exchange import Exchange
+from stat7.gateway.pages import Found, Versions, answer_json, answer_page
 from stat7.gateway.problems import bad_request
+from stat7.gateway.rsgi import Header
 from stat7.query import Query
-from stat7.record import Notice
-from stat7.repository import Repository, checked_id
-from stat7.stored import read_stored
+from stat7.repository import checked_id
 from stat7.stores.base import HeadMove
 
 if TYPE_CHECKING:
@@ -34,13 +31,17 @@ PAGE: Final = 100
 
 
 def _query_of(given: Mapping[str, str]) -> Query:
-    return Query(**{QUERY[name]: value for name, value in given.items() if name in QUERY})
+    try:
+        return Query(**{QUERY[name]: value for name, value in given.items() if name in QUERY})
+    except InvalidQuery as error:
+        field = next((name for name, called in QUERY.items() if called == error.field), error.field)
+        raise InvalidQuery(field, error.reason) from None
 
 
 def limit_of(exchange: Exchange, default: int = PAGE) -> int:
     """The parameter `limit`. Raises a 400."""
-    text = exchange.query.get("limit", str(default))
     most = exchange.limits.page
+    text = exchange.query.get("limit", str(min(default, most)))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most and len(text) <= 9):
         raise bad_request(f"{ascii(text)[:40]} is not a whole number from 1 to {most}", "limit")
     return int(text)
@@ -60,29 +61,18 @@ async def find(gateway: Gateway, exchange: Exchange) -> None:
     query, limit = _query_of(given), limit_of(exchange)
     cursor = given.get("cursor") or None
     documents, allow = flag_of(exchange, "documents", True), flag_of(exchange, "allow_scan", False)
-    body, following = await gateway.pool.call(_find, gateway.repository, query, cursor, limit, documents, allow)
-    headers = [NO_STORE]
-    if following is not None:
-        link = urlencode({**given, "cursor": following})
-        headers.append(("link", f'</entities?{link}>; rel="next"'))
-    exchange.answer(200, body, JSON, headers)
 
+    def link(following: str) -> Header:
+        return "link", f'</entities?{urlencode({**given, "cursor": following})}>; rel="next"'
 
-def _find(
-    repository: Repository, query: Query, cursor: str | None, limit: int, documents: bool, allow: bool
-) -> tuple[bytes, str | None]:
-    page = repository.find_page(query, cursor, limit, allow_scan=allow)
-    if not documents:
-        matches = [{"address": match.address, "id": match.id} for match in page.items]
-        return orjson.dumps({"matches": matches, "cursor": page.cursor}), page.cursor
-    held = repository.store.get([match.address for match in page.items])
-    parts: list[bytes] = []
-    for match in page.items:
-        document = held.get(match.address)
-        if isinstance(document, bytes) and query.matches(read_stored(match.address, document)):
-            named = match.address.encode("ascii"), orjson.dumps(match.id), document
-            parts.append(b'{"address":"%b","id":%b,"document":%b}' % named)
-    return b'{"matches":[%b],"cursor":%b}' % (b",".join(parts), orjson.dumps(page.cursor)), page.cursor
+    if documents:
+        page = Found(gateway, query, cursor, limit, allow_scan=allow, link=link)
+        await answer_page(gateway, exchange, page)
+        return
+    found = await gateway.pool.call(gateway.repository.find_page, query, cursor, limit, allow_scan=allow)
+    matches = [{"address": match.address, "id": match.id} for match in found.items]
+    headers = [] if found.cursor is None else [link(found.cursor)]
+    await answer_json(gateway, exchange, {"matches": matches, "cursor": found.cursor}, *headers)
 
 
 async def explain(gateway: Gateway, exchange: Exchange) -> None:
@@ -114,22 +104,8 @@ async def history(gateway: Gateway, exchange: Exchange) -> None:
     given = exchange.only("id", "limit", "cursor")
     start = checked_address(given["cursor"], "cursor") if "cursor" in given else None
     id = _id_of(exchange)
-    body = await gateway.pool.call(_history, gateway.repository, id, start, limit_of(exchange))
-    exchange.answer(200, body, JSON, [NO_STORE])
-
-
-def _history(repository: Repository, id: str, start: Address | None, limit: int) -> bytes:
-    versions = list(islice(repository.history(id, start), limit + 1))
-    following = versions[limit].address if len(versions) > limit else None
-    parts = [_version(each) for each in versions[:limit]]
-    return b'{"id":%b,"versions":[%b],"cursor":%b}' % (orjson.dumps(id), b",".join(parts), orjson.dumps(following))
-
-
-def _version(version: Entity | Notice) -> bytes:
-    address = version.address.encode("ascii")
-    if isinstance(version, Notice):
-        return b'{"address":"%b","notice":%b}' % (address, orjson.dumps(version._asdict()))
-    return b'{"address":"%b","document":%b}' % (address, version.canonical)
+    versions = Versions(gateway.repository, gateway.monitor, id, start, limit_of(exchange))
+    await answer_page(gateway, exchange, versions)
 
 
 async def neighbours(gateway: Gateway, exchange: Exchange) -> None:
@@ -139,13 +115,13 @@ async def neighbours(gateway: Gateway, exchange: Exchange) -> None:
     limit = limit_of(exchange)
     found = await gateway.pool.call(lambda: list(islice(gateway.repository.neighbours(id), limit + 1)))
     shown = [each._asdict() for each in found[:limit]]
-    exchange.answer_json({"id": id, "neighbours": shown, "more": len(found) > limit})
+    await answer_json(gateway, exchange, {"id": id, "neighbours": shown, "more": len(found) > limit})
 
 
 async def heads(gateway: Gateway, exchange: Exchange) -> None:
     """POST /heads: the current addresses of ids."""
     ids = await names_in(exchange, "ids")
-    exchange.answer_json(await gateway.pool.call(gateway.repository.store.heads, ids))
+    await answer_json(gateway, exchange, await gateway.pool.call(gateway.repository.store.heads, ids))
 
 
 async def move_heads(gateway: Gateway, exchange: Exchange) -> None:
@@ -156,7 +132,7 @@ async def move_heads(gateway: Gateway, exchange: Exchange) -> None:
         raise bad_request(f"expected a list of at most {exchange.limits.batch} moves", "body")
     if len({move.id for move in moves}) < len(moves):
         raise bad_request("an id occurs twice", "body")
-    exchange.subject = ",".join(move.id for move in moves[:10])
+    exchange.subject = ",".join(move.id for move in moves)
     exchange.answer_json(await gateway.pool.call(gateway.repository.store.swap_heads, moves))
 
 

@@ -6,7 +6,7 @@ A store in this process is read on the spot: that takes some ten microseconds, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
@@ -65,6 +65,24 @@ class Pool:
         self.busy -= 1
         if not future.cancelled():
             future.exception()  # looked at, whoever waited
+
+
+class Coalesced(Generic[Value]):
+    """One answer for all who ask while it is looked for, and for `seconds` from then on; a failure is not kept."""
+
+    def __init__(self, find: Callable[[], Coroutine[None, None, Value]], seconds: float) -> None:
+        self._find = find
+        self._seconds = seconds
+        self._begun = 0.0
+        self._task: asyncio.Task[Value] | None = None
+
+    async def get(self) -> Value:
+        """The answer; raises what finding it raises."""
+        loop, task = asyncio.get_running_loop(), self._task
+        if task is None or (task.done() and (task.exception() or loop.time() > self._begun + self._seconds)):
+            self._begun = loop.time()
+            task = self._task = loop.create_task(self._find())
+        return await asyncio.shield(task)
 
 
 class Reads(Protocol[Asked, Answer]):

@@ -54,9 +54,15 @@ def broken_line(problem: Problem) -> bytes:
 async def batches(pieces: AsyncIterator[bytes], line: int, lines: int) -> AsyncIterator[list[tuple[int, bytes]]]:
     """Lines that aren't blank, with their numbers from 1, in batches. Raises a 413 beyond `line` bytes or `lines`."""
     batch: list[tuple[int, bytes]] = []
-    rest, number, size = b"", 0, 0
+    begun: list[bytes] = []
+    waiting = number = size = 0
     async for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n") if b"\n" in piece else (rest + piece,)
+        *whole, last = piece.split(b"\n")
+        if whole:
+            whole[0] = b"".join([*begun, whole[0]])
+            begun, waiting = [], 0
+        begun.append(last)
+        waiting += len(last)
         for text in whole:
             number += 1
             _check(number, len(text), line, lines)
@@ -66,7 +72,9 @@ async def batches(pieces: AsyncIterator[bytes], line: int, lines: int) -> AsyncI
                 if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
-        _check(number, len(rest), line, lines)
+        if waiting > line:
+            _check(number + 1, waiting, line, lines)
+    rest = b"".join(begun)
     if rest and not rest.isspace():
         _check(number + 1, len(rest), line, lines)
         batch.append((number + 1, rest))

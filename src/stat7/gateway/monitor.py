@@ -6,8 +6,12 @@ first goes wrong would hide that from everything that looks at how counters grow
 
 from __future__ import annotations
 
+import logging
+import os
 import platform
 import shutil
+import socket
+import sys
 import threading
 from bisect import bisect_left
 from collections import Counter as Sums
@@ -32,6 +36,8 @@ from stat7 import __version__
 from stat7.errors import Corrupt
 from stat7.metrics import BOUNDS, Metrics
 from stat7.repository import Repository
+
+_log = logging.getLogger("stat7.gateway")
 
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the histogram of latencies, in seconds."""
@@ -85,6 +91,9 @@ class Monitor:
             registry=registry,
         )  # fmt: skip
         self._withdrawn = Counter("stat7_withdrawals_total", "Documents and files withdrawn.", registry=registry)
+        self._audit_lost = Counter(
+            "stat7_audit_lost_total", "Lines of the audit log that could not be written.", registry=registry
+        )
         self.scrub_share = Gauge(
             "stat7_scrub_progress_ratio", "How far the scrub is through the documents; 1: done.", registry=registry
         )
@@ -145,6 +154,10 @@ class Monitor:
     def withdrawn(self, count: int) -> None:
         """So much was withdrawn."""
         self._withdrawn.inc(count)
+
+    def audit_lost(self) -> None:
+        """A line of the audit log could not be written."""
+        self._audit_lost.inc()
 
     def watch(self, collector: Collector) -> None:
         """Ask something else, too, whenever Prometheus asks."""
@@ -320,8 +333,11 @@ def _own(wrapper: Any, name: str) -> Any:
 
 
 def serve_metrics(monitor: Monitor, host: str, port: int) -> tuple[int, Callable[[], None]]:
-    """Answer GET /metrics on an address of its own, by a thread; returns the port, and what ends it. Raises OSError."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    """Answer GET and HEAD of /metrics on an address of its own, by threads; returns the port, and what ends it. Raises
+    OSError.
+    """
+    from http.server import BaseHTTPRequestHandler
+    from socketserver import ThreadingTCPServer
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10.0
@@ -334,13 +350,26 @@ def serve_metrics(monitor: Monitor, host: str, port: int) -> tuple[int, Callable
             self.send_header("Content-Type", TEXT)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
 
         def log_message(self, format: str, *args: object) -> None:
             """Scrapes are not worth a line."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingTCPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        allow_reuse_address = os.name == "posix"  # elsewhere it would let two listen at once
+        daemon_threads = True
+        request_queue_size = 64
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A scraper that goes away, or sends nothing, is no fault of the gateway."""
+            if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+                _log.exception("the metrics could not be told")
+
+    server = Server((host, port), Handler)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
     def stop() -> None:

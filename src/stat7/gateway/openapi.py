@@ -54,9 +54,17 @@ _PROBLEM: Final[Schema] = {
     "properties": {
         "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "request": _TEXT,
         "path": _TEXT, "reason": _TEXT, "field": _TEXT, "notice": {"$ref": "#/components/schemas/Notice"},
-        "id": _TEXT, "current": _DIGEST,
+        "id": _TEXT, "current": _DIGEST, "address": _DIGEST, "found": _TEXT,
     },
     "required": ["type", "title", "status", "detail", "request"],
+}  # fmt: skip
+_DAMAGE: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "urn:stat7:problem:corrupt"}, "title": _TEXT, "status": {"const": 500}, "detail": _TEXT,
+        "address": _DIGEST, "found": _TEXT,
+    },
+    "required": ["type", "title", "status", "detail", "address", "found"],
 }  # fmt: skip
 _ENTITY: Final[Schema] = {
     "type": "object",
@@ -78,7 +86,10 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "file": ("The SHA-256 of an attached file.", _DIGEST),
     "versions": ("Current versions only, or all.", {"type": "string", "enum": ["current", "all"]}),
     "cursor": ("Where the page before ended, as it said.", _TEXT),
-    "limit": ("Most items of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
+    "limit": (
+        "Most items of a page; of large documents there are fewer.",
+        {"type": "integer", "minimum": 1, "maximum": 10_000},
+    ),
     "documents": ("Whether the documents come with their addresses.", {"type": "boolean"}),
     "allow_scan": ("Read a whole cluster if no index serves the query.", {"type": "boolean"}),
     "id": ("An entity's id.", {"type": "string", "minLength": 1}),
@@ -101,7 +112,14 @@ _STORED_FILE: Final = _object(
         "stored_at": {"type": "integer"},
     }
 )
-_PLACED: Final = _object({"address": _DIGEST, "id": _TEXT}, document=_FREE)
+_PLACED: Final = {
+    **_object({"address": _DIGEST, "id": _TEXT}, document=_FREE, problem=_DAMAGE),
+    "description": "A match; with a problem in place of the document if its stored bytes are damaged.",
+}
+_VERSION: Final = {
+    **_object({"address": _DIGEST}, document=_FREE, notice={"$ref": "#/components/schemas/Notice"}, problem=_DAMAGE),
+    "description": "A version, the notice in its place, or a problem if its stored bytes are damaged: then the last.",
+}
 _NOTICES: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Notice"}}
 
 
@@ -117,18 +135,22 @@ def _page(of: Schema) -> dict[int, tuple[str, Mapping[str, Schema]]]:
     return _json(_object({"items": {"type": "array", "items": of}, "cursor": _or_null(_TEXT)}), "A page")
 
 
+_SAME: Final[dict[int, tuple[str, Mapping[str, Schema]]]] = {304: ("What If-None-Match names is still so", {})}
 _HEALTH: Final = _object({"status": _TEXT, "parts": _FREE})
 _NAMES: Final[Mapping[str, Schema]] = {"application/json": _list(_DIGEST)}
 _DIGESTS: Final = _json({"type": "array", "items": _DIGEST}, "Those of which it is so")
 _PLACES: Final = ("cursor", "limit")
 
 SAID: Final[Mapping[tuple[str, str], Said]] = {
-    ("GET", "/"): Said("The explorer, for people.", {200: ("The page", {"text/html": _TEXT})}),
+    ("GET", "/"): Said("The explorer, for people.", {200: ("The page", {"text/html": _TEXT}), **_SAME}),
     ("GET", "/explorer/{file}"): Said(
         "What the pages are made of.",
-        {200: ("The file", dict.fromkeys(("text/html", "text/javascript", "text/css", "image/svg+xml"), _TEXT))},
+        {
+            200: ("The file", dict.fromkeys(("text/html", "text/javascript", "text/css", "image/svg+xml"), _TEXT)),
+            **_SAME,
+        },
     ),
-    ("GET", "/docs"): Said("This description, to be read.", {200: ("The page", {"text/html": _TEXT})}),
+    ("GET", "/docs"): Said("This description, to be read.", {200: ("The page", {"text/html": _TEXT}), **_SAME}),
     ("GET", "/openapi.json"): Said("This description.", _json(_FREE)),
     ("GET", "/healthz"): Said("Whether the process lives.", _json(_object({"status": _TEXT, "version": _TEXT}))),
     ("GET", "/readyz"): Said(
@@ -141,7 +163,7 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
     ),
     ("GET", "/entities/{address}"): Said(
         "The canonical bytes of a document: their SHA-256 is the address.",
-        {200: ("The document", {"application/json": _FREE}), 304: ("What If-None-Match names is still so", {})},
+        {200: ("The document", {"application/json": _FREE}), **_SAME},
     ),
     ("PUT", "/entities/{address}"): Said(
         "Store canonical bytes that hash to the address.",
@@ -164,7 +186,8 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
     ),
     ("POST", "/entities/batch-has"): Said("Which of these are stored.", _DIGESTS, body=_NAMES),
     ("GET", "/entities"): Said(
-        "Find entities by coordinates, type, time and attached file; the header Link leads to the next page.",
+        "Find entities by coordinates, type, time and attached file; the header Link leads to the next page. A page "
+        "ends early where its documents are large.",
         _json(_object({"matches": {"type": "array", "items": _PLACED}, "cursor": _or_null(_TEXT)}), "A page"),
         (*_RANGED, "cursor", "limit", "documents", "allow_scan"),
     ),
@@ -179,8 +202,8 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
         needed=("id",),
     ),
     ("GET", "/history"): Said(
-        "The versions of an id, newest first; withdrawn ones as their notices.",
-        _json(_object({"id": _TEXT, "versions": {"type": "array", "items": _FREE}, "cursor": _or_null(_DIGEST)})),
+        "The versions of an id, newest first; withdrawn ones as their notices. A page ends early where they are large.",
+        _json(_object({"id": _TEXT, "versions": {"type": "array", "items": _VERSION}, "cursor": _or_null(_DIGEST)})),
         ("id", "limit", "version"), needed=("id",),
     ),
     ("GET", "/neighbours"): Said(
@@ -203,7 +226,7 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
         {
             200: ("The file", {"*/*": _BYTES}),
             206: ("Parts of it", {"*/*": _BYTES}),
-            304: ("What If-None-Match names is still so", {}),
+            **_SAME,
         },
         ("type of file", "name of file"),
     ),
@@ -243,7 +266,8 @@ SAID: Final[Mapping[tuple[str, str], Said]] = {
         "How many documents are stored now, all versions.", _json(_object({"entities": {"type": "integer"}}))
     ),
     ("GET", "/scan"): Said(
-        "Everything stored, page by page; the header Stat7-Cursor leads to the next.",
+        "Everything stored, page by page; the header Stat7-Cursor leads to the next. A page ends early where its "
+        "documents are large.",
         _lines("Objects of address and document, notice or problem"), _PLACES,
     ),
     ("GET", "/scan-heads"): Said("Every head, page by page.", _page({"type": "array", "items": _TEXT}), _PLACES),

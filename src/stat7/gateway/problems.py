@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from stat7.errors import (
     Unavailable,
     Unsupported,
 )
+
+_log = logging.getLogger("stat7.gateway")
 
 TYPE: Final = "urn:stat7:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
@@ -68,11 +71,28 @@ _TITLES: Final[Mapping[type[Stat7Error], tuple[int, str, str]]] = {
 }
 
 
+PRIVATE: Final = (Unavailable, StoreFull, ConfigError)
+"""Errors whose texts name servers, folders and users of the gateway's own: they are for its log."""
+
+
+def problem_for(error: Exception, request: str) -> Problem:
+    """What any error is over HTTP. What must not be told, or wasn't foreseen, is logged under the request's id."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Stat7Error):
+        if isinstance(error, PRIVATE):
+            _log.warning("request %s: %s", request, error)
+        return problem_of(error)
+    _log.error("request %s: %s", request, type(error).__name__, exc_info=error)
+    return Problem(500, "internal", "The gateway failed", f"it is in the gateway's log, as request {request}")
+
+
 def problem_of(error: Stat7Error) -> Problem:
-    """What an error of stat7 is over HTTP."""
+    """What an error of stat7 is over HTTP; details of the gateway's own stores are left out."""
     status, kind, title = next(_TITLES[each] for each in type(error).__mro__ if each in _TITLES)
     headers = _RETRY if status == 503 else {"Cache-Control": "no-store"} if status == 410 else {}
-    return Problem(status, kind, title, str(error), more=_facts(error), headers=headers)
+    detail = f"{title[0].lower()}{title[1:]}; the gateway's log says more" if isinstance(error, PRIVATE) else str(error)
+    return Problem(status, kind, title, detail, more=_facts(error), headers=headers)
 
 
 def _facts(error: Stat7Error) -> dict[str, Any]:

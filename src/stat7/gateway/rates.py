@@ -7,9 +7,10 @@ second is lost, never the other way round.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
 
@@ -69,6 +70,8 @@ class _Lease:
     left: int = 0
     until: float = 0.0
     refused_until: float = 0.0
+    waiting: int = 0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class SharedRates:
@@ -95,16 +98,29 @@ class SharedRates:
 
     async def take(self, who: str, kind: str, rate: Rate) -> float:
         """Seconds until the next request of this kind is taken; 0.0: this one is."""
+        name = (who, kind)
+        lease = self._leases.get(name)
+        if lease is None:
+            lease = self._leases[name] = _Lease()
+            if len(self._leases) > MOST_BUCKETS:
+                del self._leases[next(iter(self._leases))]
+        lease.waiting += 1
+        try:
+            async with lease.asking:
+                # Whoever asked before may have leased enough for all who wait.
+                wait = self.take_now(who, kind, rate)
+                return await self._lease(lease, who, kind, rate) if wait is None else wait
+        finally:
+            lease.waiting -= 1
+
+    async def _lease(self, lease: _Lease, who: str, kind: str, rate: Rate) -> float:
         now = self._now()
         if now < self._retry_at:
             return self._own.take_now(who, kind, rate) or 0.0
-        lease = self._leases.setdefault((who, kind), _Lease())
         if now < lease.refused_until:
             return lease.refused_until - now
-        if len(self._leases) > MOST_BUCKETS:
-            del self._leases[next(iter(self._leases))]
         try:
-            got, wait = await self._shared.take(who, kind, rate, max(1, int(rate.per_second * _SHARE)))
+            got, wait = await self._shared.take(who, kind, rate, max(lease.waiting, int(rate.per_second * _SHARE)))
         except OSError:
             self.local, self._retry_at = True, now + _LEASE_SECONDS
             return self._own.take_now(who, kind, rate) or 0.0
@@ -112,7 +128,5 @@ class SharedRates:
         if not got:
             lease.refused_until = now + min(wait, 0.1)
             return wait
-        # Another request of the same caller may have leased meanwhile.
-        lease.left = (lease.left if self._now() < lease.until else 0) + got - 1
-        lease.until = self._now() + _LEASE_SECONDS
+        lease.left, lease.until = got - 1, self._now() + _LEASE_SECONDS
         return 0.0

@@ -7,6 +7,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from stat7.gateway.gather import Pool
+from stat7.gateway.problems import Problem
 from stat7.gateway.settings import Rate
 from stat7.stores.redis.connection import Client
 from stat7.stores.redis.server import Server
@@ -32,18 +33,18 @@ return {taken, math.ceil(math.max(0, 1 - tokens) / rate * 1000)}
 
 
 class RedisBuckets:
-    """Token buckets that every gateway with the same Redis takes from. `pool` runs what waits for Redis."""
+    """Token buckets that every gateway with the same Redis takes from."""
 
-    def __init__(self, server: Server, pool: Pool) -> None:
+    def __init__(self, server: Server) -> None:
         self._client = Client(server)
-        self._pool = pool
+        self._pool = Pool(4, 10 * _SECONDS, "limits")
 
     async def take(self, who: str, kind: str, rate: Rate, count: int) -> tuple[int, float]:
         """See rates.Shared.take. Raises OSError if Redis can't be asked."""
         command = ("EVAL", _TAKE, 1, f"{_PREFIX}{kind}:{who}", repr(rate.per_second), repr(rate.burst), count)
         try:
             (answer,) = await self._pool.call(self._client.exchange, lambda run_id: [command], _SECONDS)
-        except RedisError as error:
+        except (RedisError, Problem) as error:
             raise ConnectionError(str(error)) from None
         taken, wait = answer
         return int(taken), int(wait) / 1000
@@ -57,4 +58,5 @@ class RedisBuckets:
 
     def close(self) -> None:
         """Close the connections."""
+        self._pool.close()
         self._client.close()

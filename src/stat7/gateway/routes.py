@@ -57,7 +57,7 @@ ROUTES: Final = (
     Route("POST", "/files/sweep", ADMIN, "admin", whole.sweep_files),
     Route("POST", "/withdrawals", ADMIN, "admin", entities.withdraw),
     Route("GET", "/stats", READ, "find", service.stats),
-    Route("GET", "/count", READ, "read", service.count),
+    Route("GET", "/count", READ, "find", service.count),
     Route("GET", "/scan", READ, "bulk", whole.scan),
     Route("GET", "/scan-heads", READ, "bulk", whole.scan_heads),
     Route("GET", "/scan-notices", READ, "bulk", whole.scan_notices),

@@ -78,6 +78,10 @@ class Wire(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
+    def client_disconnect(self) -> Awaitable[None]:
+        """Done when the connection is closed; of several that wait on one connection of HTTP/2, only one is told."""
+        ...
+
     def response_empty(self, status: int, headers: list[Header]) -> None:
         """No body."""
         ...
@@ -88,6 +92,10 @@ class Wire(Protocol):
 
     def response_file(self, status: int, headers: list[Header], file: str) -> None:
         """A file as the body, read as fast as the client takes it; 404 if it can't be opened."""
+        ...
+
+    def response_file_range(self, status: int, headers: list[Header], file: str, start: int, end: int) -> None:
+        """The bytes of a file from `start` up to, not including, `end`."""
         ...
 
     def response_stream(self, status: int, headers: list[Header]) -> Stream:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stat7 import __version__
 from stat7.errors import NotFound
+from stat7.gateway.entities import matches_tag
 from stat7.gateway.exchange import Exchange
 from stat7.gateway.rsgi import Header
-from stat7.operations.stats import overview
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
@@ -51,7 +52,7 @@ async def readyz(gateway: Gateway, exchange: Exchange) -> None:
 async def stats(gateway: Gateway, exchange: Exchange) -> None:
     """GET /stats: counted anew when they are older than half a minute."""
     exchange.only()
-    exchange.answer_json(await gateway.stats(lambda: overview(gateway.repository)))
+    exchange.answer_json(await gateway.stats())
 
 
 async def whoami(gateway: Gateway, exchange: Exchange) -> None:
@@ -99,14 +100,35 @@ async def explorer_file(gateway: Gateway, exchange: Exchange) -> None:
 
 
 async def _page(exchange: Exchange, name: str) -> None:
-    body = _pages().get(name)
-    if body is None:
+    page = _pages().get(name)
+    if page is None:
         raise NotFound(f"/explorer/{name[:80]}")
-    exchange.answer(200, body, _KINDS[name.rpartition(".")[2]], _PAGE)
+    asked = exchange.header("if-none-match")
+    if asked and matches_tag(asked, page.tag):
+        exchange.not_modified(page.headers)
+    else:
+        exchange.answer(200, page.body, page.kind, page.headers)
+
+
+class _Page(NamedTuple):
+    """A file as it is sent; `tag` tells its bytes from those of other releases."""
+
+    body: bytes
+    kind: str
+    tag: str
+
+    @property
+    def headers(self) -> list[Header]:
+        return [*_PAGE, ("etag", self.tag)]
 
 
 @cache
-def _pages() -> dict[str, bytes]:
+def _pages() -> dict[str, _Page]:
     """All there is, by name: nothing else can be asked for."""
-    folder = resources("stat7.gateway") / "explorer"
-    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.rpartition(".")[2] in _KINDS}
+    found: dict[str, _Page] = {}
+    for each in (resources("stat7.gateway") / "explorer").iterdir():
+        kind = _KINDS.get(each.name.rpartition(".")[2])
+        if kind is not None:
+            body = each.read_bytes()
+            found[each.name] = _Page(body, kind, f'"{sha256(body).hexdigest()}"')
+    return found

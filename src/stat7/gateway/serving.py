@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -22,7 +21,10 @@ from stat7.errors import ConfigError, Stat7Error
 from stat7.gateway.access import Access, KeyRing, KeyStore, strangers_scopes
 from stat7.gateway.app import Gateway
 from stat7.gateway.audit import Audit
+from stat7.gateway.connections import Connections
+from stat7.gateway.listening import Place, check_certificate, take
 from stat7.gateway.monitor import Monitor, serve_metrics
+from stat7.gateway.problems import Problem
 from stat7.gateway.rates import SharedRates
 from stat7.gateway.scrub import Scrub
 from stat7.gateway.settings import Settings
@@ -30,43 +32,18 @@ from stat7.metrics import Metrics
 from stat7.opening import open as open_repository
 from stat7.registry import configure_cache, local_path, open_store
 from stat7.registry.caches import RedisConfig
-from stat7.remote.settings import is_loopback
 from stat7.repository import Repository
 
 PORT: Final = 7007
 METRICS_PORT: Final = 7008
 
+_BIND: Final = Place("127.0.0.1", PORT)
+_METRICS: Final = Place("127.0.0.1", METRICS_PORT)
+
 _HEADER_BYTES: Final = 64 * 1024
 _CONNECTIONS: Final = 4096
 _DRAIN_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a gateway listens."""
-
-    host: str
-    port: int
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine reaches it."""
-        return is_loopback(self.host)
-
-    def url(self, scheme: str = "http") -> str:
-        """As a URL."""
-        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-
-    @classmethod
-    def read(cls, text: str, port: int) -> Place:
-        """From HOST, HOST:PORT, :PORT or [V6]:PORT; without a port it is `port`. Raises ConfigError."""
-        host, colon, number = text.rpartition(":")
-        if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
-            host, number = text, str(port)
-        if not (number.isascii() and number.isdigit() and int(number) < 65536):
-            raise ConfigError(f"{text}: {number!r} is no port; write HOST:PORT, such as 127.0.0.1:{port}")
-        return cls(host.strip("[]") or "127.0.0.1", int(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +56,8 @@ class Deployment:
     files: str
     cache: str | None = None
     replica: str | None = None
-    bind: Place = Place("127.0.0.1", PORT)
-    metrics: Place | None = Place("127.0.0.1", METRICS_PORT)
+    bind: Place = _BIND
+    metrics: Place | None = _METRICS
     settings: Settings = field(default_factory=Settings)
     keys: str = ""
     shared_limits: str = ""
@@ -107,13 +84,16 @@ class _Serving:
         self.say = say
         self.opened = ExitStack()
         self.stopping = asyncio.Event()
+        self.new = False
 
     async def run(self) -> None:
         deployment = self.deployment
         with self.opened:
-            bind = replace(deployment.bind, port=_free_port(deployment.bind))
+            _check(deployment)
+            taken = take(deployment.bind, self.opened)
+            bind = replace(deployment.bind, port=taken.port)
             gateway = self._gateway(replace(deployment, bind=bind))
-            server = _server(gateway, replace(deployment, bind=bind))
+            server = _server(gateway, taken, deployment.tls)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C ends it at once
@@ -121,14 +101,15 @@ class _Serving:
             gateway.start()
             serving = asyncio.ensure_future(server.serve())
             looking = asyncio.ensure_future(_look(gateway))
+            sweeping = asyncio.ensure_future(_sweep(gateway, bind.port))
             stop = asyncio.ensure_future(self.stopping.wait())
-            await _until_it_answers(bind, serving)
+            await _until_it_answers(taken, serving)
             self._announce(gateway, bind)
             await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
             looking.cancel()
+            sweeping.cancel()
             if serving.done():
-                serving.result()
-                raise ConfigError("the server ended by itself; its log says why")
+                _tell_why(serving, bind)
             self.say("stopping: requests under way are answered first")
             await gateway.drain(_DRAIN_SECONDS)
             server.stop()
@@ -138,6 +119,8 @@ class _Serving:
 
     def _gateway(self, deployment: Deployment) -> Gateway:
         metrics, monitor = Metrics(), Monitor()
+        path = local_path(deployment.store)
+        self.new = path is not None and not path.exists()
         repository = open_repository(
             deployment.store, files=deployment.files, cache=deployment.cache, replica=deployment.replica,
             metrics=metrics,
@@ -154,10 +137,11 @@ class _Serving:
             )
         strangers = strangers_scopes(public, loopback, len(ring))
         settings = deployment.settings
-        if loopback and strangers and not public:
-            hosts = (settings.hosts or frozenset()) | {"localhost", "127.0.0.1", "::1", deployment.bind.host}
+        if loopback and (settings.hosts is not None or (strangers and not public)):
+            own = {"localhost", "127.0.0.1", "::1", deployment.bind.host.lower()}
+            hosts = (settings.hosts or frozenset()) | own
             settings = replace(settings, hosts=hosts)
-        audit = Audit(deployment.audit, reads=deployment.audit_reads)
+        audit = Audit(deployment.audit, reads=deployment.audit_reads, on_loss=monitor.audit_lost)
         parts = {"store": local_path(deployment.store), "files": local_path(deployment.files)}
         gateway = Gateway(
             repository, Access(ring, strangers), settings, monitor, audit,
@@ -188,7 +172,7 @@ class _Serving:
             raise ConfigError(f"--shared-limits: {url} is no Redis; write redis://HOST:PORT/DATABASE")
         from stat7.gateway.redis_rates import RedisBuckets
 
-        buckets = RedisBuckets(config.server, gateway.pool)
+        buckets = RedisBuckets(config.server)
         self.opened.callback(buckets.close)
         gateway.rates = SharedRates(buckets)
         gateway.pings["cache" if url == deployment.cache else "limits"] = buckets.ping
@@ -198,7 +182,7 @@ class _Serving:
             _, stop = serve_metrics(monitor, place.host, place.port)
         except OSError as error:
             raise ConfigError(
-                f"metrics can't be served at {place.host}:{place.port}: {error.strerror}; "
+                f"metrics can't be served at {place}: {error.strerror}; "
                 "choose another address by --metrics HOST:PORT, or --metrics off"
             ) from None
         self.opened.callback(stop)
@@ -208,6 +192,8 @@ class _Serving:
         url = bind.url("https" if deployment.tls else "http")
         strangers = gateway.access.strangers
         self.say(f"serving {url}/ (the explorer; {url}/docs describes the interface)")
+        if self.new:
+            self.say(f"there was no {deployment.store}: it was made, and is empty")
         if deployment.settings.public_read:
             self.say("reading is open to everybody; writing needs a key")
         elif strangers:
@@ -218,13 +204,24 @@ class _Serving:
             self.say(f"metrics at {deployment.metrics.url()}/metrics; Ctrl-C ends")
 
 
-def _server(gateway: Gateway, deployment: Deployment) -> Any:
+def _check(deployment: Deployment) -> None:
+    """Raises ConfigError for what can be seen to fail before anything is opened."""
+    bind, metrics = deployment.bind, deployment.metrics
+    if metrics is not None and metrics.collides(bind):
+        raise ConfigError(
+            f"--metrics {metrics} is where --bind {bind} listens; give it another port, or write --metrics off"
+        )
+    if deployment.tls is not None:
+        check_certificate(*deployment.tls)
+
+
+def _server(gateway: Gateway, place: Place, tls: tuple[Path, Path] | None) -> Any:
     logging.getLogger("_granian").setLevel(logging.WARNING)
-    certificate, key = deployment.tls or (None, None)
+    certificate, key = tls or (None, None)
     return Server(
         gateway,
-        address=deployment.bind.host,
-        port=deployment.bind.port,
+        address=place.host,
+        port=place.port,
         interface=Interfaces.RSGI,
         backlog=1024,
         backpressure=_CONNECTIONS,
@@ -239,23 +236,6 @@ def _server(gateway: Gateway, deployment: Deployment) -> Any:
     )
 
 
-def _free_port(place: Place) -> int:
-    """The port, or a free one for 0; ConfigError where it can't be listened at, which the server itself would not
-    notice: it would share the port.
-    """
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((place.host, place.port))
-            port: int = probe.getsockname()[1]
-            return port
-    except OSError as error:
-        raise ConfigError(
-            f"can't listen at {place.host}:{place.port}: {error.strerror}; choose another by --bind HOST:PORT"
-        ) from None
-
-
 async def _until_it_answers(place: Place, serving: asyncio.Future[Any]) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104
     until = time.monotonic() + 30
@@ -267,6 +247,27 @@ async def _until_it_answers(place: Place, serving: asyncio.Future[Any]) -> None:
         else:
             writer.close()
             return
+    if not serving.done():
+        raise ConfigError(f"the server can't be reached at {place}; choose another by --bind HOST:PORT")
+
+
+def _tell_why(serving: asyncio.Future[Any], bind: Place) -> NoReturn:
+    """Of a server that ended by itself."""
+    try:
+        serving.result()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"can't serve at {bind}: {error}; choose another by --bind HOST:PORT") from None
+    raise ConfigError("the server ended by itself; its log says why")
+
+
+async def _sweep(gateway: Gateway, port: int) -> None:
+    """Close connections that only take up room."""
+    limits = gateway.settings.limits
+    connections = Connections(port, limits.idle, limits.unread)
+    while True:
+        await asyncio.sleep(min(_LOOK_SECONDS, limits.idle / 2, limits.unread / 2))
+        with contextlib.suppress(Problem):
+            await gateway.aside.call(connections.sweep)
 
 
 async def _look(gateway: Gateway) -> None:

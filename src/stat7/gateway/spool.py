@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from stat7.errors import StoreFull
 from stat7.gateway.exchange import Exchange
+from stat7.gateway.problems import overloaded, too_large
 from stat7.gateway.rsgi import Header
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of an answer that are kept in memory."""
 
-OPENED_SECONDS: Final = 30.0
+OPENED_SECONDS: Final = 10.0
 """After so long the server has opened what it was told to send, and its name is no longer needed."""
 
 
@@ -34,7 +36,7 @@ async def answer(
 ) -> None:
     """Send an answer that comes in pieces, once all of them are there: what is wrong with any is told by the status.
 
-    Raises what the pieces raise, and OSError if the disk is full.
+    Raises what the pieces raise, 503 if too much waits on the disk already, and StoreFull if the disk is full.
     """
     kept: list[bytes] = []
     size = waiting = 0
@@ -45,18 +47,37 @@ async def answer(
             size += len(piece)
             waiting += len(piece)
             if waiting > IN_MEMORY:
-                path = await gateway.pool.call(_append, path, kept)
+                path = await _spool(gateway, path, kept, waiting)
                 kept, waiting = [], 0
         if not path:
             exchange.answer(status, b"".join(kept), kind, headers)
             return
-        await gateway.pool.call(_append, path, kept)
+        await _spool(gateway, path, kept, waiting)
         length = ("content-length", str(size))
         exchange.answer_file(status, kind, [*headers, length], path)
     finally:
         if path:
-            gateway.spooled.add(path)
             asyncio.get_running_loop().call_later(OPENED_SECONDS if exchange.status else 0.0, _forget, gateway, path)
+
+
+def check(gateway: Gateway, size: int) -> None:
+    """Raises a 503 where so many bytes more may not wait on the disk, a 413 where they never may."""
+    most = gateway.settings.limits.spool
+    if size > most:
+        raise too_large("an answer that waits on the disk; ask for it in ranges", f"{most} bytes")
+    if sum(gateway.spooled.values()) + size > most:
+        raise overloaded("too many large answers wait for their clients")
+
+
+async def _spool(gateway: Gateway, path: str, pieces: list[bytes], size: int) -> str:
+    """Append pieces of `size` bytes to a file, or to a new one if there is none; its path."""
+    check(gateway, size)
+    try:
+        path = await gateway.pool.call(_append, path, pieces)
+    except OSError as error:
+        raise StoreFull(f"no room for a large answer: {error}") from None
+    gateway.spooled[path] = gateway.spooled.get(path, 0) + size
+    return path
 
 
 def _append(path: str, pieces: list[bytes]) -> str:
@@ -65,13 +86,17 @@ def _append(path: str, pieces: list[bytes]) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     else:
         descriptor, path = tempfile.mkstemp(prefix="stat7-answer-")
-    with open(descriptor, "wb") as file:
-        file.writelines(pieces)
+    try:
+        with open(descriptor, "wb") as file:
+            file.writelines(pieces)
+    except OSError:
+        remove(path)
+        raise
     return path
 
 
 def _forget(gateway: Gateway, path: str) -> None:
-    gateway.spooled.discard(path)
+    gateway.spooled.pop(path, None)
     remove(path)
 
 

@@ -10,20 +10,17 @@ from stat7.contracts import Page
 from stat7.errors import InvalidEntity
 from stat7.files.base import StoredFile
 from stat7.gateway import access, lines
-from stat7.gateway.entities import checked_address, digests_in, verified_each
-from stat7.gateway.exchange import NDJSON, NO_STORE, Exchange
+from stat7.gateway.entities import checked_address, digests_in
+from stat7.gateway.exchange import Exchange
 from stat7.gateway.files import upload
 from stat7.gateway.finding import limit_of
+from stat7.gateway.pages import Scanned, answer_json, answer_page
 from stat7.gateway.problems import bad_request, forbidden, too_large
-from stat7.operations.digest import digest as take_digest
 from stat7.operations.resuming import MARK as COPY
 from stat7.record import Notice, Record, normalise_json
 
 if TYPE_CHECKING:
     from stat7.gateway.app import Gateway
-
-CURSOR: Final = "stat7-cursor"
-"""The header in which an NDJSON answer tells where to go on; it isn't there on the last page."""
 
 _DOCUMENTS: Final = 500
 
@@ -36,18 +33,7 @@ def _paged(exchange: Exchange) -> tuple[str | None, int]:
 async def scan(gateway: Gateway, exchange: Exchange) -> None:
     """GET /scan: documents and notices, as NDJSON."""
     cursor, limit = _paged(exchange)
-    body, following = await gateway.pool.call(_scan, gateway, cursor, limit)
-    headers = [NO_STORE]
-    if following is not None:
-        headers.append((CURSOR, following))
-    exchange.answer(200, body, NDJSON, headers)
-
-
-def _scan(gateway: Gateway, cursor: str | None, limit: int) -> tuple[bytes, str | None]:
-    page = gateway.repository.store.scan(cursor, limit)
-    held = verified_each(dict(page.items))
-    gateway.monitor.look_for_damage(held.values())
-    return lines.held_lines(held.items()), page.cursor
+    await answer_page(gateway, exchange, Scanned(gateway.repository.store, gateway.monitor, cursor, limit))
 
 
 async def _page(
@@ -55,7 +41,7 @@ async def _page(
 ) -> None:
     cursor, limit = _paged(exchange)
     page = await gateway.pool.call(fetch, cursor, limit)
-    exchange.answer_json({"items": [shown(item) for item in page.items], "cursor": page.cursor})
+    await answer_json(gateway, exchange, {"items": [shown(item) for item in page.items], "cursor": page.cursor})
 
 
 async def scan_heads(gateway: Gateway, exchange: Exchange) -> None:
@@ -85,7 +71,7 @@ def _file(item: StoredFile | Notice) -> dict[str, Any]:
 async def digest(gateway: Gateway, exchange: Exchange) -> None:
     """GET /digest: everything is read for it."""
     exchange.only()
-    taken = await gateway.jobs.call(take_digest, gateway.repository)
+    taken = await gateway.digest()
     exchange.answer_json(taken.as_dict())
 
 
@@ -130,7 +116,7 @@ async def repair_entities(gateway: Gateway, exchange: Exchange) -> None:
             except InvalidEntity as error:
                 raise InvalidEntity(f"line {number}: {error.path}", error.reason) from None
     await gateway.pool.call(gateway.repository.store.replace, records)
-    exchange.subject = ",".join(record.address for record in records[:100])
+    exchange.subject = ",".join(record.address for record in records)
     exchange.answer_json({"replaced": len(records)})
 
 
@@ -163,8 +149,8 @@ async def delete_files(gateway: Gateway, exchange: Exchange) -> None:
         raise bad_request("expected an object of sha256s and, if wanted, older_than (ms since 1970)", "body")
     if len(names) > exchange.limits.batch:
         raise too_large("sha256s in one request", str(exchange.limits.batch))
-    exchange.subject = ",".join(names[:100])
-    deleted = await gateway.pool.call(gateway.repository.files.delete, names, older)
+    exchange.subject = ",".join(names)
+    deleted = await gateway.jobs.call(gateway.repository.files.delete, names, older)
     exchange.answer_json(sorted(deleted))
 
 
@@ -173,5 +159,5 @@ async def sweep_files(gateway: Gateway, exchange: Exchange) -> None:
     given = await exchange.json()
     if not isinstance(given, dict) or given.keys() != {"older_than"} or type(given["older_than"]) is not int:
         raise bad_request("expected an object of older_than (ms since 1970)", "body")
-    swept = await gateway.pool.call(gateway.repository.files.sweep, given["older_than"])
+    swept = await gateway.jobs.call(gateway.repository.files.sweep, given["older_than"])
     exchange.answer_json({"swept": swept})

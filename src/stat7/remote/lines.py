@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import httpx
 
 from stat7.address import Address, is_address
+from stat7.contracts import Damaged
 from stat7.errors import Corrupt, Stat7Error
 from stat7.record import Notice
 from stat7.remote import answers
@@ -28,7 +29,7 @@ _HEADERS: Final = {"Content-Type": NDJSON}
 
 
 def read_held(url: str, answer: httpx.Response) -> list[tuple[Address, bytes | Notice]]:
-    """What is held, in order: documents cut out of their lines as they are, notices, and b"" for what is damaged.
+    """What is held, in order: documents cut out of their lines as they are, notices, and `Damaged` for what is damaged.
 
     Raises the error that a broken-off answer ends with.
     """
@@ -53,7 +54,7 @@ def _other(url: str, line: bytes) -> tuple[Address, bytes | Notice]:
         error = read_problem(url, given["problem"])
         if not isinstance(error, Corrupt) or "address" not in given:
             raise error
-        return answers.address(given["address"], url), b""
+        return answers.address(given["address"], url), Damaged(error.found)
     raise answers.unexpected(url)
 
 

@@ -231,8 +231,10 @@ def dynamodb(dynamodb_server: DynamoDB) -> DynamoDB:
 def gateway() -> Iterator[Gateway]:
     """A gateway for the whole run, on an SQLite store that its tests share; `start_server(Gateway(...))` for others."""
     need_driver("gateway", "granian")
-    with started(Gateway("--rate", "read=100000/s", "--rate", "write=100000/s", "--rate", "find=100000/s",
-                         "--rate", "bulk=100000/s", "--rate", "admin=100000/s")) as server:  # fmt: skip
+    from stat7.gateway.settings import RATES
+
+    fast = [word for kind in RATES for word in ("--rate", f"{kind}=100000/s")]
+    with started(Gateway(*fast)) as server:
         yield server
 
 

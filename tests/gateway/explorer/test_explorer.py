@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -254,11 +256,58 @@ def test_damage_in_the_store_is_shown_red_and_nothing_of_it(
             expect(page.locator("[role=alert]")).to_contain_text("The stored bytes are damaged")
             assert verdict(page, "the bytes") == "bad"
             expect(page.locator(".outcome")).to_contain_text("refuses to hand these bytes out")
-            page = other.open("#/?realm=data")
-            page.click("[role=alert] >> text=Look at it")
-            expect(page.locator("[role=alert]")).to_contain_text("The stored bytes are damaged")
         finally:
             damage_document(repo, exhibits.damaged, true)
+
+
+@contextmanager
+def damaged(exhibits: Exhibits, *addresses: str) -> Iterator[None]:
+    """While these documents are damaged."""
+    with exhibits.repository() as repo:
+        true = repo.get_documents(addresses)
+        for address in addresses:
+            damage_document(repo, address)
+        try:
+            yield
+        finally:
+            for address, document in true.items():
+                assert isinstance(document, bytes)
+                damage_document(repo, address, document)
+
+
+def test_a_damaged_match_is_shown_as_damaged_among_the_others(
+    visit: Visiting, shown: Gateway, exhibits: Exhibits
+) -> None:
+    expected = found_by(shown, type="thing")
+    assert exhibits.damaged in expected
+    assert len(expected) > 1
+    with damaged(exhibits, exhibits.damaged):
+        for view, entry in (("cards", ".card.damaged"), ("table", "tr.damaged")):
+            here = visit()
+            page = here.open(f"#/?type=thing&view={view}")
+            expect_shown(here, expected)
+            expect(page.locator(entry)).to_have_count(1)
+            expect(page.locator(entry)).to_contain_text("hurt/one")
+            expect(page.locator(entry)).to_contain_text("The stored bytes are damaged")
+        here = visit()
+        page = here.open("#/?type=thing&view=plot")
+        expect_shown(here, [address for address in expected if address != exhibits.damaged])
+        expect(page.locator(".plot .damage")).to_contain_text("1 entity is damaged")
+        page = visit().open(f"#/?file={exhibits.damaged_file}&view=plot")
+        expect(page.locator(".plot .damage")).to_contain_text("1 entity is damaged")
+        page = visit(expected="status of 500").open("#/?type=thing")
+        page.click(".card.damaged")
+        expect(page.locator("[role=alert]")).to_contain_text("The stored bytes are damaged")
+
+
+def test_a_damaged_version_is_told_where_the_history_ends(visit: Visiting, exhibits: Exhibits) -> None:
+    with damaged(exhibits, exhibits.older):
+        page = visit().open(f"#/entity/{exhibits.hero}")
+        lines = page.locator("#history li")
+        expect(lines).to_have_count(2)
+        expect(lines.last).to_contain_text("The stored bytes are damaged")
+        link = lines.last.locator("a")
+        assert exhibits.older in (link.get_attribute("href") or "")
 
 
 def test_without_webcrypto_the_page_says_so(visit: Visiting, exhibits: Exhibits) -> None:

@@ -9,7 +9,7 @@ const LARGEST = 1000;
 class Found {
   constructor(query) {
     this.query = query;
-    /** @type {{address: string, id: string, document: Object}[]} */
+    /** @type {{address: string, id: string, document?: Object, problem?: Object}[]} without a document: damaged */
     this.matches = [];
     this.cursor = null;
     this.complete = false;

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { fill, foreign, h, short, time } from "./dom.js";
+import { damage } from "./listing.js";
 import { noticeFacts, problemPanel } from "./message.js";
 import { entityHref, href } from "./state.js";
 
@@ -36,6 +37,8 @@ function versionLine(version, state) {
   const here = version.address === state.address;
   const code = h("code", {}, short(version.address));
   if (version.notice) return h("details", {}, h("summary", {}, code, " withdrawn"), noticeFacts(version.notice));
+  if (version.problem)
+    return h("div.row", {}, h("a", { href: entityHref(state, version.address) }, code), damage());
   const { created_at: created, entity_type: type } = version.document;
   return h(
     "div.row",

@@ -15,6 +15,7 @@ export function cards(matches, state) {
 }
 
 function card(match, state) {
+  if (match.problem) return damagedCard(match, state);
   const { coordinates, entity_type: type, files } = match.document;
   const face = h("div.face", {}, figure(coordinates));
   const picture = thumbnail(files);
@@ -34,6 +35,22 @@ function card(match, state) {
       h("span.soft", {}, coordinates.horizon),
     ),
   );
+}
+
+/** A card for what can't be shown, since its bytes are others than were stored. */
+function damagedCard(match, state) {
+  return h(
+    "a.card.damaged",
+    { href: entityHref(state, match.address), "data-address": match.address },
+    h("div.face", {}, h("span.cross", { "aria-hidden": "true" }, "×")),
+    h("span.id", {}, foreign(match.id)),
+    h("span.row.small.facts-line", {}, damage()),
+  );
+}
+
+/** The words for it, where an entity should be. */
+export function damage() {
+  return h("span.damage", {}, "The stored bytes are damaged");
 }
 
 /** What a picture on a card doesn't show by itself. */
@@ -86,16 +103,16 @@ export function table(matches, state) {
 }
 
 function row(match, state) {
+  if (match.problem) {
+    const rest = h("td", { colspan: COLUMNS.length - 1 }, damage());
+    return h("tr.entry.damaged", {}, idCell(match, state), rest);
+  }
   const { coordinates: at, entity_type: type, created_at: created, files } = match.document;
   const number = (value) => h("td.number", {}, String(value));
   return h(
     "tr.entry",
     {},
-    h(
-      "th",
-      { scope: "row" },
-      h("a", { href: entityHref(state, match.address), "data-address": match.address }, foreign(match.id)),
-    ),
+    idCell(match, state),
     h("td", {}, type),
     h("td", {}, realm(at.realm)),
     number(at.lineage),
@@ -107,4 +124,9 @@ function row(match, state) {
     h("td.when", {}, created ? time(created) : "–"),
     number(files.length),
   );
+}
+
+function idCell(match, state) {
+  const link = h("a", { href: entityHref(state, match.address), "data-address": match.address }, foreign(match.id));
+  return h("th", { scope: "row" }, link);
 }

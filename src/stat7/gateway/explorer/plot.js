@@ -1,7 +1,7 @@
 // A scatter plot of the matches. Its points are links; the whole plot is one stop of the Tab key, and arrow keys walk
 // from point to point.
 
-import { count, fill, foreign, h, svg } from "./dom.js";
+import { count, counted, fill, foreign, h, svg } from "./dom.js";
 import { kindOf } from "./figure.js";
 import { outline } from "./marks.js";
 import { AXES, entityHref, href, HORIZONS } from "./state.js";
@@ -22,7 +22,7 @@ const STEPS = {
 };
 
 /**
- * @param {{address: string, id: string, document: Object}[]} matches
+ * @param {{address: string, id: string, document?: Object}[]} matches those without a document have no place in it
  * @param {import("./state.js").State} state
  * @param {{signal: AbortSignal, go: function(string): void}} page
  * @returns {HTMLElement}
@@ -34,10 +34,12 @@ export function plot(matches, state, page) {
     "Point at a mark, or walk by the arrow keys, to see what it is; a click or Enter opens it.",
   );
   const stage = h("div.stage");
-  const points = matches.map((match) => pointOf(match, state));
+  const points = matches.filter((match) => match.document).map((match) => pointOf(match, state));
+  const missing = matches.length - points.length;
+  const hurt = counted(missing, "entity is", "entities are");
   const redraw = () => {
     const width = Math.floor(stage.clientWidth);
-    if (width > 0 && stage.dataset.width !== String(width)) {
+    if (width > 0 && points.length && stage.dataset.width !== String(width)) {
       stage.dataset.width = String(width);
       fill(stage, drawn(points, state, width, caption));
     }
@@ -51,6 +53,7 @@ export function plot(matches, state, page) {
     controls(state, page),
     stage,
     caption,
+    missing > 0 && h("p.damage", {}, `${hurt} damaged and not shown here; the table tells which.`),
     legend(points, state),
   );
 }

@@ -4,9 +4,9 @@ import { ask } from "./api.js";
 import { cards, table } from "./listing.js";
 import { announce, count, counted, fill, foreign, h } from "./dom.js";
 import { forget, found } from "./found.js";
-import { corrupt, emptyStore, noMatches, problemPanel } from "./message.js";
+import { emptyStore, noMatches, problemPanel } from "./message.js";
 import { plot } from "./plot.js";
-import { entityHref, href, isAddress, withFilter } from "./state.js";
+import { href, withFilter } from "./state.js";
 
 const STEP = { cards: 60, table: 60, plot: 1000 };
 const VIEWS = { cards, table, plot };
@@ -52,13 +52,8 @@ function failed(body, tally, error, state, page) {
   const unsupported = String(error.document?.type ?? "").endsWith(":unsupported");
   const scan =
     unsupported && !state.scan && h("a.button", { href: href(state, { scan: true }) }, "Read everything, however long");
-  const damaged =
-    corrupt(error) &&
-    isAddress(error.document.address ?? "") &&
-    h("a.button", { href: entityHref(state, error.document.address) }, "Look at it");
   const more = [
     scan,
-    damaged,
     error.document?.field && h("a.button", { href: href(state, { filters: {} }) }, "Clear all filters"),
   ];
   fill(body, problemPanel(error, { retry: page.again, askKey: page.askKey, more: more.filter(Boolean) }));
@@ -68,7 +63,7 @@ function failed(body, tally, error, state, page) {
 function draw(body, tally, matches, state, page) {
   const shown = matches.matches.slice(0, state.shown || STEP[state.view]);
   const rest = matches.matches.length > shown.length || !matches.complete;
-  page.types(shown.map((match) => match.document.entity_type));
+  page.types(shown.filter((match) => match.document).map((match) => match.document.entity_type));
   body.removeAttribute("aria-busy");
   const said = rest
     ? `The first ${count(shown.length)}`

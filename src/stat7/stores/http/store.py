@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from stat7.address import Address, is_address
-from stat7.contracts import Check
+from stat7.contracts import Check, Damaged
 from stat7.errors import Corrupt, Gone, InvalidEntity, InvalidQuery, NotFound
 from stat7.paging import at_least_one, in_batches
 from stat7.query import Query
@@ -104,7 +104,7 @@ class HttpStore:
             self._way().ask("POST", "/discards", json=batch, repeat=False)
 
     def get(self, addresses: Sequence[Address]) -> dict[Address, bytes | Notice]:
-        """See EntityStore.get. What the gateway found to be damaged comes as b"", which is no address's bytes."""
+        """See EntityStore.get. What the gateway found to be damaged comes as `Damaged`, with what it found."""
         asked = [address for address in dict.fromkeys(addresses) if is_address(address)]
         if len(asked) == 1:
             return self._get_one(asked[0])
@@ -126,7 +126,7 @@ class HttpStore:
                 raise answers.unexpected(self.connection.url) from None
             if isinstance(error, NotFound):
                 return {}
-            return {address: error.notice if isinstance(error, Gone) else b""}
+            return {address: error.notice if isinstance(error, Gone) else Damaged(error.found)}
 
     def has(self, addresses: Sequence[Address]) -> set[Address]:
         """See EntityStore.has."""
@@ -166,7 +166,7 @@ class HttpStore:
         )
 
     def scan(self, cursor: str | None, limit: int) -> Page[tuple[Address, bytes | Notice]]:
-        """See EntityStore.scan. What the gateway found to be damaged comes as b""."""
+        """See EntityStore.scan. What the gateway found to be damaged comes as `Damaged`."""
         params = self._place(cursor, min(limit, DOCUMENTS))
         answer = self._way().ask("GET", "/scan", params=params)
         return Page(read_held(self.connection.url, answer), answer.headers.get(CURSOR) or None)
