@@ -3,8 +3,8 @@
 Usage: python scripts/bench.py [--quick] [NAME ...]     NAME: `startup` for benchmarks/startup.py, default all
 
 Each program in benchmarks/ (but those that begin with an underscore) prints JSON lines, one a result;
-benchmarks/_measure.py says what is in them. docs/benchmarks.md is written after a run of all of them at full size, and
-only then. Exit code 1 if a result falls short of its target or a benchmark fails.
+benchmarks/_measure.py says what is in them. At full size each writes its own part of docs/benchmarks.md; the other
+parts stay as they are, with the dates of their runs. Exit code 1 if a result falls short or a benchmark fails.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,18 +35,19 @@ LONGEST_SECONDS = 1800.0
 
 HEAD = """# Benchmarks
 
-Written by `make bench` on {date} with stat7 {version}; do not edit. Machines differ and are noisy, so look at the
-ratios: both sides of each were measured in the same run, taking turns. The program of each is in `benchmarks/`.
+Written by `make bench`; do not edit. Machines differ and are noisy, so look at the ratios: both sides of each were
+measured in the same run, taking turns. `ratio` says how many times as good stat7 is as the baseline, or as the limit in
+the last column; a result is ok when it is at least what is asked for. Each part is named for its program in
+`benchmarks/` and says when it was run, and where.
+"""
 
-{machine}
+PART = """
+## {name}
+
+{date}, stat7 {version}; {machine}
 
 | what | unit | stat7 | baseline | ratio | at least | | |
 |---|---|---:|---:|---:|---:|---|---|
-"""
-
-FOOT = """
-`ratio` says how many times as good stat7 is as the baseline, or as the limit in the last column; a result is ok when it
-is at least what is asked for. {verdict}
 """
 
 
@@ -142,14 +144,20 @@ def processor() -> str:
     return platform.processor() or "unknown processor"
 
 
-def page(rows: Iterable[Row], date: str) -> str:
-    """The text of docs/benchmarks.md."""
-    rows = list(rows)
-    short = sum(not row.ok for row in rows)
-    verdict = f"{short} of {len(rows)} fell short." if short else f"All {len(rows)} are."
-    head = HEAD.format(date=date, version=stat7.__version__, machine="\n".join(f"- {line}" for line in machine()))
-    body = "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells()) + " |\n" for row in rows)
-    return head + body + FOOT.format(verdict=verdict)
+def part(name: str, rows: Iterable[Row], date: str) -> str:
+    """What docs/benchmarks.md says of one benchmark."""
+    head = PART.format(name=name, date=date, version=stat7.__version__, machine="; ".join(machine()))
+    return head + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells()) + " |\n" for row in rows)
+
+
+def write_page(new: Mapping[str, str]) -> None:
+    """Put parts into docs/benchmarks.md, in place of those of the same names."""
+    old = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    kept = re.split(r"^## (\w+)\n", old, flags=re.MULTILINE)[1:]
+    parts = {name: f"\n## {name}\n{text.rstrip()}\n" for name, text in zip(kept[::2], kept[1::2], strict=True)} | new
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(HEAD + "".join(parts[name] for name in sorted(parts)), "utf-8", newline="\n")
+    print(f"written: {PAGE.relative_to(ROOT).as_posix()}")
 
 
 def show(rows: Sequence[Row]) -> None:
@@ -174,21 +182,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in asked.names if name not in known]:
         parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}")
     rows: list[Row] = []
+    parts: dict[str, str] = {}
     failed = False
     for name in asked.names or known:
         started = time.monotonic()
         print(f"{name} …", end=" ", flush=True, file=sys.stderr)
         try:
-            rows += run(known[name], asked.quick)
+            found = run(known[name], asked.quick)
+            rows += found
+            parts[name] = part(name, found, datetime.now(UTC).date().isoformat())
             print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
         except ValueError as error:
             failed = True
             print(f"failed: {error}", file=sys.stderr)
     show(rows)
-    if not (asked.quick or asked.names or failed):
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(rows, datetime.now(UTC).date().isoformat()), "utf-8", newline="\n")
-        print(f"written: {PAGE.relative_to(ROOT).as_posix()}")
+    if parts and not asked.quick:
+        write_page(parts)
     return 1 if failed or not all(row.ok for row in rows) else 0
 
 

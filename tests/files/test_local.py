@@ -7,11 +7,12 @@ import shutil
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from stat7.address import digest
-from stat7.errors import ConfigError, Stat7Error
+from stat7.errors import ConfigError, Gone, NotFound, Stat7Error
 from stat7.files.base import CHUNK, FileStore, StoredFile
 from stat7.files.local import LocalFiles
 from stat7.files.notices import encode_notice
@@ -229,3 +230,22 @@ def test_it_can_speak_about_its_health(store: LocalFiles) -> None:
     store.put(content(BIG))
     assert store.disk_bytes() >= BIG
     assert {check.status for check in store.diagnose()} <= {"ok", "warn"}
+
+
+def test_a_file_is_found_to_be_sound_without_its_bytes_and_damage_and_absence_are_seen(tmp_path: Path) -> None:
+    files, stop = LocalFiles(tmp_path / "files"), Event()
+    sound, damaged = files.put([content(BIG)]).sha256, files.put([content(BIG + 1)]).sha256
+    path = path_of(files, damaged)
+    held = bytearray(path.read_bytes())
+    held[-1] ^= 1
+    path.write_bytes(held)
+    assert files.is_sound(sound, stop)
+    assert not files.is_sound(damaged, stop)
+    with pytest.raises(NotFound):
+        files.is_sound("0" * 64, stop)
+    stop.set()
+    assert not files.is_sound(sound, stop)
+    stop.clear()
+    files.withdraw([notice(sound)])
+    with pytest.raises(Gone):
+        files.is_sound(sound, stop)

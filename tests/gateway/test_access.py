@@ -160,6 +160,23 @@ def test_a_mark_that_is_no_key_opens_nothing_and_is_told_to_who_lists(text: str)
         list_keys(store)
 
 
+def test_a_key_that_was_believed_a_moment_ago_is_not_once_it_is_known_to_be_revoked() -> None:
+    store = MemoryStore()
+    text, key = create_key(store, "k", {READ}, now_ms=0)
+    brief, _ = create_key(store, "brief", {READ}, now_ms=0, expires_ms=time.time_ns() // 1_000_000 + 300)
+    ring = KeyRing(store)
+    ring.refresh()
+    assert (ring.judge(text), ring.judge(text)) == (key, key)
+    assert ring.judge(brief).name == "brief"
+    time.sleep(0.4)
+    with pytest.raises(Problem, match="expired"):
+        ring.judge(brief)
+    revoke_key(store, key.id)
+    ring.refresh()
+    with pytest.raises(Problem, match="revoked"):
+        ring.judge(text)
+
+
 def test_keys_that_could_not_be_read_for_long_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
     text, _ = create_key(store, "k", {READ}, now_ms=0)

@@ -70,6 +70,10 @@ class Slow:
         self.left = threading.Event()
         self._files = files
 
+    def is_sound(self, sha256: str, stop: threading.Event) -> bool:
+        """See LocalFiles.is_sound: it finds nothing out."""
+        return False
+
     def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See FileStore.open: it never comes to an end."""
         try:

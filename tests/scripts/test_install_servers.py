@@ -33,7 +33,7 @@ def test_what_is_there_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_every_server_of_the_tests_has_an_installer() -> None:
-    assert set(install_servers.INSTALLERS) == {*programs.PROGRAMS, "node", "chromium", "curl"}
+    assert set(install_servers.INSTALLERS) == {*programs.PROGRAMS, "node", "chromium", "curl", "nginx"}
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:

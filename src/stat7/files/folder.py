@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from threading import Event
 
 from stat7.address import is_address
 from stat7.errors import Corrupt, Gone, NotFound, Stat7Error, Unavailable
@@ -318,6 +319,16 @@ class RawLocalFile:
                 return
             yield block
             start += len(block)
+
+    def is_sound(self, stop: Event) -> bool:
+        """Whether all of it hashes to its name; False, too, once `stop` is set."""
+        taken, block = hashlib.sha256(), memoryview(bytearray(CHUNK // 4))
+        try:
+            while not stop.is_set() and (size := self._file.readinto(block)):
+                taken.update(block[:size])
+        except OSError as error:
+            raise self._folder.unreadable(self.sha256, error) from error
+        return taken.hexdigest() == self.sha256
 
     def whole(self) -> None:
         """See RawFile.whole."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
+from threading import Event
 
 from stat7.contracts import Check, Page
 from stat7.files.base import CHUNK, Source, StoredFile
@@ -69,6 +70,13 @@ class LocalFiles:
     def path(self, sha256: str) -> str:
         """Where the bytes of this file are, or would be: what is read there by others is not verified."""
         return self._files.path(require_name(sha256))
+
+    def is_sound(self, sha256: str, stop: Event) -> bool:
+        """Whether all of a file hashes to its name, which takes less time than its bytes from `open`; raises what that
+        raises. False, too, once `stop` is set.
+        """
+        with closing(self._files.open(require_name(sha256))) as raw:
+            return raw.is_sound(stop)
 
     def stat(self, names: Sequence[str]) -> dict[str, StoredFile | Notice]:
         """See FileStore.stat."""

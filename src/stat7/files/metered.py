@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from threading import Event
 
 from stat7.contracts import Page
 from stat7.files.base import FileStore, Source, StoredFile
@@ -39,6 +40,11 @@ class MeteredFiles(FilesWrapper):
     def open(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See FileStore.open."""
         return self._pieces(self._open.call(self.inner.open, sha256, start, end))
+
+    def is_sound(self, sha256: str, stop: Event) -> bool:
+        """See LocalFiles.is_sound; counted as an opening."""
+        found: bool = self._open.call(self.inner.is_sound, sha256, stop)  # type: ignore[attr-defined]
+        return found
 
     def replace(self, sha256: str, source: Source) -> StoredFile:
         """See FileStore.replace."""

@@ -175,6 +175,7 @@ class KeyRing:
     def __init__(self, store: KeyStore) -> None:
         self._store = store
         self._keys: Mapping[bytes, tuple[bytes, Key]] = {}
+        self._judged: dict[str, Key] = {}
         self._read_at = float("-inf")
         self._lock = threading.Lock()
 
@@ -191,7 +192,7 @@ class KeyRing:
                 found[digest] = digest, key
         with self._lock:
             if begun > self._read_at:
-                self._keys, self._read_at = found, begun
+                self._keys, self._judged, self._read_at = found, {}, begun
 
     @property
     def age(self) -> float:
@@ -203,13 +204,17 @@ class KeyRing:
 
         It is found by its digest, and how far that agrees with another key's tells nothing of the text.
         """
-        if self.age > STALE_SECONDS:
+        judged = self._judged
+        if time.monotonic() - self._read_at > STALE_SECONDS:
             detail = f"the keys couldn't be read for {STALE_SECONDS:g} s, so none is believed"
             raise Problem(503, "unavailable", "Keys can't be checked", detail, headers={"Retry-After": "1"})
-        digest = sha256(text.encode("utf-8")).digest()
-        known, key = self._keys.get(digest, _NO_KEY)
-        if key is None or not hmac.compare_digest(digest, known):
-            raise unauthorized("this key is not known, or was revoked")
+        key = judged.get(text)
+        if key is None:
+            digest = sha256(text.encode("utf-8")).digest()
+            known, key = self._keys.get(digest, _NO_KEY)
+            if key is None or not hmac.compare_digest(digest, known):
+                raise unauthorized("this key is not known, or was revoked")
+            judged[text] = key  # for as long as these keys count: forgotten when they are read again
         if key.expires is not None and key.expired(time.time() * 1000):
             raise unauthorized("this key has expired")
         return key

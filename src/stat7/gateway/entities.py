@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 _PIECE: Final = 4 * MIB
+_AT_ONCE: Final = 500
 _STATUS: Final = {Status.NEW: 201, Status.EXISTED: 200}
 _OUTCOMES: Final = {Outcome.NEW: Status.NEW, Outcome.EXISTED: Status.EXISTED, Outcome.WITHDRAWN: Status.WITHDRAWN}
 
@@ -199,7 +200,7 @@ async def batch_get(gateway: Gateway, exchange: Exchange) -> None:
 
 async def _read_many(gateway: Gateway, addresses: Sequence[Address]) -> AsyncIterator[bytes]:
     """Lines of what is held, in pieces of some mebibytes: no more is in memory, however large documents are."""
-    scale, start = Scale(sys.maxsize), 0
+    scale, start = Scale(sys.maxsize, at_once=_AT_ONCE), 0
 
     def read() -> bytes:
         nonlocal start

@@ -29,15 +29,6 @@ class _Bucket:
     tokens: float
     at: float
 
-    def take(self, rate: Rate, count: float, now: float) -> float:
-        """Take so many; 0.0 if they were there, else the seconds until they are (and nothing is taken)."""
-        self.tokens = min(rate.burst, self.tokens + (now - self.at) * rate.per_second)
-        self.at = now
-        if self.tokens >= count - _ROUNDING:
-            self.tokens -= count
-            return 0.0
-        return (count - self.tokens) / rate.per_second if rate.per_second > 0 else inf
-
 
 class LocalRates:
     """Token buckets of this process alone."""
@@ -54,7 +45,13 @@ class LocalRates:
             bucket = self._buckets[name] = _Bucket(rate.burst, now)
             if len(self._buckets) > MOST_BUCKETS:
                 del self._buckets[next(iter(self._buckets))]
-        return bucket.take(rate, 1.0, now)
+        tokens = min(rate.burst, bucket.tokens + (now - bucket.at) * rate.per_second)
+        bucket.at = now
+        if tokens >= 1.0 - _ROUNDING:
+            bucket.tokens = tokens - 1.0
+            return 0.0
+        bucket.tokens = tokens
+        return (1.0 - tokens) / rate.per_second if rate.per_second > 0 else inf
 
 
 class Shared(Protocol):

@@ -13,17 +13,22 @@ STEP_BYTES: Final = 1 * MIB
 """Bytes of documents, about, that are read at once."""
 
 MOST: Final = 128
-"""Documents that are read at once, at most: 32 MiB of them, should all be as large as can be after many small ones."""
+"""Documents that are read at once for a page, at most: 32 MiB of them, should all be as large as can be after many
+small ones.
+"""
 
 _FIRST: Final = 16
-_GROWTH: Final = 8
+_GROWTH: Final = 16
 
 
 class Scale:
-    """How much the documents of a page weighed so far, hence how many of them to read next; `most` bytes fill it."""
+    """How much the documents of a page weighed so far, hence how many of them to read next, `at_once` at most; `most`
+    bytes fill it.
+    """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, at_once: int = MOST) -> None:
         self._most = PAGE_BYTES if most is None else most
+        self._at_once = at_once
         self.count = 0
         self.bytes = 0
         self._last = 0
@@ -45,7 +50,7 @@ class Scale:
 
     def next(self, most: int) -> int:
         """How many to read now, from 1 to `most`: few as long as little is known, then what probably fits."""
-        return min(most, MOST, self._last * _GROWTH, self.fitting) if self.count else min(most, _FIRST)
+        return min(most, self._at_once, self._last * _GROWTH, self.fitting) if self.count else min(most, _FIRST)
 
     def add(self, count: int, size: int) -> None:
         """So many documents were read, and came to so many bytes."""
