@@ -118,11 +118,14 @@ class Gateway:
         self.monitor = monitor
         self.audit = audit
         self.pool = Pool(limits.calls, limits.query)
+        # Threads that read many documents from a store in this process only wait for one another, at every row.
+        readers = 1 if repository.store.capabilities.embedded else limits.calls
+        self.batches = Pool(readers, limits.query, "batches", self.pool.most)
         self.transfers = Pool(limits.transfers, _JOB_SECONDS, "transfers")
         self.jobs = Pool(4, _JOB_SECONDS, "jobs")
         self.aside = Pool(4, limits.query, "aside")
         """For what must be known however many calls of the store wait: keys, and whether the parts answer."""
-        self._pools = {"store": self.pool, "transfers": self.transfers, "jobs": self.jobs, "aside": self.aside}
+        self._pools = {"store": self.pool, "batches": self.batches, "transfers": self.transfers, "jobs": self.jobs, "aside": self.aside}
         self.rates: LocalRates | SharedRates = LocalRates()
         self._unknown = LocalRates()
         self.pings: dict[str, Callable[[], object]] = {}

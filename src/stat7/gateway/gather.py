@@ -26,13 +26,13 @@ WAITING: Final = 8
 
 
 class Pool:
-    """Threads that call the store. Nothing waits in an unbounded queue: beyond the bound a call is refused (503)."""
+    """Threads that call the store. Nothing waits in an unbounded queue: beyond `most` calls one is refused (503)."""
 
-    def __init__(self, threads: int, seconds: float, name: str = "store") -> None:
+    def __init__(self, threads: int, seconds: float, name: str = "store", most: int | None = None) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{name}")
         self._seconds = seconds
         self._name = name
-        self.most = threads * (1 + WAITING)
+        self.most = most or threads * (1 + WAITING)
         self.threads = threads
         self.busy = 0
         """Calls that run or wait now."""
