@@ -125,7 +125,8 @@ class Gateway:
         self.jobs = Pool(4, _JOB_SECONDS, "jobs")
         self.aside = Pool(4, limits.query, "aside")
         """For what must be known however many calls of the store wait: keys, and whether the parts answer."""
-        self._pools = {"store": self.pool, "batches": self.batches, "transfers": self.transfers, "jobs": self.jobs, "aside": self.aside}
+        pools = (self.pool, self.batches, self.transfers, self.jobs, self.aside)
+        self._pools = {pool.name: pool for pool in pools}
         self.rates: LocalRates | SharedRates = LocalRates()
         self._unknown = LocalRates()
         self.pings: dict[str, Callable[[], object]] = {}

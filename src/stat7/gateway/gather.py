@@ -31,7 +31,7 @@ class Pool:
     def __init__(self, threads: int, seconds: float, name: str = "store", most: int | None = None) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{name}")
         self._seconds = seconds
-        self._name = name
+        self.name = name
         self.most = most or threads * (1 + WAITING)
         self.threads = threads
         self.busy = 0
@@ -44,7 +44,7 @@ class Pool:
         taken until it ends).
         """
         if self.busy >= self.most:
-            raise overloaded(f"{self.busy} calls of the {self._name} are under way")
+            raise overloaded(f"{self.busy} calls of the {self.name} are under way")
         loop = asyncio.get_running_loop()
         self.busy += 1
         future = loop.run_in_executor(self._executor, partial(work, *args, **kwargs))
