@@ -154,7 +154,8 @@ def write_page(new: Mapping[str, str]) -> None:
     """Put parts into docs/benchmarks.md, in place of those of the same names."""
     old = PAGE.read_text("utf-8") if PAGE.exists() else ""
     kept = re.split(r"^## (\w+)\n", old, flags=re.MULTILINE)[1:]
-    parts = {name: f"\n## {name}\n{text.rstrip()}\n" for name, text in zip(kept[::2], kept[1::2], strict=True)} | new
+    old_parts = {name: f"\n## {name}\n{text.rstrip()}\n" for name, text in zip(kept[::2], kept[1::2], strict=True)}
+    parts = {**old_parts, **new}
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(HEAD + "".join(parts[name] for name in sorted(parts)), "utf-8", newline="\n")
     print(f"written: {PAGE.relative_to(ROOT).as_posix()}")
