@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 _PIECE: Final = 4 * MIB
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 1000
 _STATUS: Final = {Status.NEW: 201, Status.EXISTED: 200}
 _OUTCOMES: Final = {Outcome.NEW: Status.NEW, Outcome.EXISTED: Status.EXISTED, Outcome.WITHDRAWN: Status.WITHDRAWN}
 

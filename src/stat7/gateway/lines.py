@@ -32,7 +32,9 @@ def held_line(address: Address, held: bytes | Notice | Corrupt) -> bytes:
 
 def held_lines(held: Iterable[tuple[Address, bytes | Notice | Corrupt]]) -> bytes:
     """`held_line` of each."""
-    return b"".join([held_line(*each) for each in held])
+    return b"".join(
+        [DOCUMENT % (name.encode("ascii"), each) if type(each) is bytes else held_line(name, each) for name, each in held]
+    )
 
 
 def result_line(number: int, result: PutResult) -> bytes:
