@@ -33,7 +33,7 @@ def held_line(address: Address, held: bytes | Notice | Corrupt) -> bytes:
 def held_lines(held: Iterable[tuple[Address, bytes | Notice | Corrupt]]) -> bytes:
     """`held_line` of each."""
     return b"".join(
-        [DOCUMENT % (name.encode("ascii"), each) if type(each) is bytes else held_line(name, each) for name, each in held]
+        [DOCUMENT % (name.encode("ascii"), it) if type(it) is bytes else held_line(name, it) for name, it in held]
     )
 
 
